@@ -1,0 +1,1 @@
+"""Everything that turns a source into events: input -> frame -> parser -> event."""

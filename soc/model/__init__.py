@@ -1,0 +1,1 @@
+"""The vocabulary: events, findings, alerts and the fields they may have. No I/O."""
