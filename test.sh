@@ -1,0 +1,53 @@
+#!/bin/sh
+# sh test.sh         everything that CI runs: installs what is missing, then lint to end-to-end
+# sh test.sh quick   what a developer runs between edits
+# sh test.sh soak    what is too long for CI
+set -eu
+cd "$(dirname "$0")"
+mode=${1:-full}
+case $mode in full | quick | soak) ;; *)
+    echo "usage: sh test.sh [quick|soak]" >&2
+    exit 2
+    ;;
+esac
+
+python=${PYTHON:-python3}
+if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    if [ "$(id -u)" != 0 ]; then
+        echo "This Python cannot make an environment. Try: apt-get install -y python3-venv" >&2
+        exit 3
+    fi
+    apt-get update -q && apt-get install -qy python3 python3-venv
+fi
+stamp=.venv/.metrosoc-dev-$(cat requirements-dev.lock pyproject.toml | cksum | cut -d' ' -f1)
+if [ ! -e "$stamp" ]; then
+    [ -x .venv/bin/python ] || "$python" -m venv .venv
+    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+    .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+    rm -f .venv/.metrosoc-dev-*
+    : > "$stamp"
+fi
+PATH=$PWD/.venv/bin:$PATH
+export PATH
+
+budget=""
+stage() { # stage NAME COMMAND...: run it, remember how long it took
+    name=$1
+    shift
+    began=$(date +%s)
+    echo "== $name"
+    "$@"
+    budget="$budget
+$(printf '%-14s %5ds' "$name" $(($(date +%s) - began)))"
+}
+
+stage lint ruff check .
+stage format ruff format --check .
+stage types mypy
+stage imports lint-imports
+case $mode in
+quick) stage tests pytest -q -n 2 -m "not slow and not soak" ;;
+full) stage tests pytest -q -n 2 -m "not soak" ;;
+soak) stage tests pytest -q -m soak ;;
+esac
+echo "== time spent$budget"
