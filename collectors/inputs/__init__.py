@@ -1,1 +1,1 @@
-"""."""
+"""How bytes arrive."""
