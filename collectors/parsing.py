@@ -12,6 +12,8 @@ and, where it applies:
     FRAMING = "lines"            how a file is cut into records, see `collectors.framing`
     PROGRAMS = ("sshd",)         syslog program names whose messages it understands
     def recognise(record: str) -> bool: ...   is this whole record (a file's line) one of mine?
+    ENVELOPE = True              its `message` may belong to the parser of its `process.name`
+    GENERIC = True               it claims records that a more specific parser may know better
 
 `parse` yields one flat dict of ECS fields per event (usually one), without the envelope that
 `collectors.normalise` adds (`event.id`, `event.original`, ...). It sets `@timestamp` as a datetime
@@ -47,6 +49,8 @@ class Parser:
     recognise: Callable[[str], bool]
     framing: str
     programs: tuple[str, ...]
+    envelope: bool = False
+    generic: bool = False
 
 
 def _never(record: str) -> bool:
@@ -65,6 +69,8 @@ def from_module(name: str, module: ModuleType) -> Parser:
             recognise=getattr(module, "recognise", _never),
             framing=getattr(module, "FRAMING", "lines"),
             programs=tuple(getattr(module, "PROGRAMS", ())),
+            envelope=getattr(module, "ENVELOPE", False),
+            generic=getattr(module, "GENERIC", False),
         )
     except AttributeError as error:
         raise ContentError(

@@ -1,1 +1,1 @@
-"""."""
+"""Parsers: what a record means, one file per kind of record (see `collectors.parsing`)."""
