@@ -1,1 +1,1 @@
-"""."""
+"""Alerts: raised from findings once, decided by people, explained with their context."""

@@ -1,0 +1,196 @@
+"""All in one process: follow the files, store the events, detect, raise the alerts, and again.
+
+One step after the other in one thread: SQLite has one writer, Python one core, and a step that
+was not finished is done again after a restart without a trace of the first try. Events and the
+position behind them commit together; alerts have deterministic ids and are stored before the
+detection's cursor moves.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from threading import Event as Flag
+from typing import Final, Protocol
+
+from collectors.frame import Source
+from collectors.inputs.follow import Chunk, Follower
+from collectors.normalise import Normaliser
+from collectors.parsing import Parser, parser
+from collectors.recognise import recognise
+from soc.alerts.raising import raise_alerts
+from soc.errors import InputError, StoreError
+from soc.model.event import Event
+from soc.model.finding import Finding
+from soc.store.base import Checkpoint, Position, Store
+
+log = logging.getLogger("soc.run")
+
+BATCH: Final = 1000
+IDLE: Final = 0.2
+"""Seconds to wait when there is nothing to do."""
+RETRY: Final = 2.0
+"""Seconds to wait when the store refuses."""
+CURSOR: Final = "detect"
+SAMPLE: Final = 50
+"""Records that tell what a file holds."""
+
+
+class Detector(Protocol):
+    """What turns an event into findings."""
+
+    def evaluate(self, event: Event) -> Sequence[Finding]:
+        """Return what the rules say about an event."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Files to follow: a glob pattern and what their records need to be understood."""
+
+    pattern: str
+    zone: tzinfo
+    parser: str = ""
+    unit: str = ""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened since the start; received = stored + duplicate + rejected."""
+
+    received: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    evaluated: int = 0
+    alerts: int = 0
+
+
+@dataclass(slots=True)
+class Runner:
+    """Moves events from files to alerts. `clock` is the wall clock, `now` monotonic seconds."""
+
+    store: Store
+    inputs: Sequence[Input]
+    detector: Detector
+    key: bytes
+    observer: str
+    clock: Callable[[], datetime]
+    now: Callable[[], float] = time.monotonic
+    counters: Counters = field(default_factory=Counters)
+    raised: Callable[[Finding], None] = lambda finding: None
+    _followers: dict[str, Follower] = field(default_factory=dict)
+    _normalisers: dict[str, Normaliser | None] = field(default_factory=dict)
+
+    def run(self, stop: Flag) -> None:
+        """Work until told to stop; a store that refuses is tried again, nothing is lost."""
+        while not stop.is_set():
+            try:
+                busy = self.step()
+            except StoreError as error:
+                log.error("%s", error)
+                self._forget()
+                stop.wait(RETRY)
+                continue
+            if not busy:
+                stop.wait(IDLE)
+        self._forget()
+
+    def step(self) -> bool:
+        """Collect and detect once; return whether there was anything to do."""
+        collected = [self._collect(one) for one in self.inputs]
+        return any([*collected, self._detect()])
+
+    def drain(self) -> None:
+        """Work until everything that is there has been read and judged."""
+        while self.step():
+            pass
+
+    def _collect(self, settings: Input) -> bool:
+        follower = self._followers.get(settings.pattern)
+        if follower is None:
+            state = self.store.position(_position(settings))
+            follower = self._followers[settings.pattern] = Follower(settings.pattern, state)
+        busy = False
+        for chunk in follower.poll(self.now()):
+            self._append(settings, chunk)
+            busy = True
+        return busy
+
+    def _append(self, settings: Input, chunk: Chunk) -> None:
+        normaliser = self._normaliser(settings, chunk)
+        received = self.clock()
+        events = (
+            [e for frame in chunk.frames for e in normaliser.events(frame, received)]
+            if normaliser
+            else []
+        )
+        verdicts = self.store.append(
+            events, now=received, position=Position(_position(settings), chunk.state)
+        )
+        self.counters.received += len(events)
+        for verdict in verdicts:
+            if verdict.outcome == "created":
+                self.counters.stored += 1
+            elif verdict.outcome == "duplicate":
+                self.counters.duplicate += 1
+            else:
+                self.counters.rejected += 1
+                log.error("%s: event %s was refused: %s", chunk.path, verdict.id, verdict.reason)
+
+    def _normaliser(self, settings: Input, chunk: Chunk) -> Normaliser | None:
+        """Return what understands a file, None when nothing does: then it is passed over."""
+        if chunk.origin not in self._normalisers:
+            try:
+                chosen = parser(settings.parser) if settings.parser else _recognise(chunk)
+            except InputError as error:
+                log.warning("%s", error)
+                self._normalisers[chunk.origin] = None
+                return None
+            source = Source(
+                key=self.key,
+                name=chunk.origin,
+                path=chunk.path,
+                observer=self.observer,
+                unit=settings.unit,
+                zone=settings.zone,
+            )
+            normaliser = Normaliser(source, chosen)
+            if chosen.generic and not settings.parser:
+                return normaliser  # look again: later lines may tell more
+            self._normalisers[chunk.origin] = normaliser
+        return self._normalisers[chunk.origin]
+
+    def _detect(self) -> bool:
+        checkpoint = self.store.checkpoint(CURSOR) or Checkpoint(CURSOR, {"cursor": None})
+        batch = self.store.tail(checkpoint.payload["cursor"], limit=BATCH)
+        if not batch.events:
+            return False
+        findings = [f for event in batch.events for f in self.detector.evaluate(event)]
+        if findings:
+            verdicts = raise_alerts(findings, self.store, self.clock())
+            for finding, verdict in zip(findings, verdicts, strict=True):
+                if verdict.outcome == "created":
+                    self.counters.alerts += 1
+                    self.raised(finding)
+        self.counters.evaluated += len(batch.events)
+        self.store.save_checkpoint(
+            Checkpoint(CURSOR, {"cursor": batch.cursor}, checkpoint.version, checkpoint.epoch)
+        )
+        return True
+
+    def _forget(self) -> None:
+        """Drop what was read but perhaps not stored; the stored positions are the truth."""
+        for follower in self._followers.values():
+            follower.close()
+        self._followers.clear()
+        self._normalisers.clear()
+
+
+def _position(settings: Input) -> str:
+    return f"follow:{settings.pattern}"
+
+
+def _recognise(chunk: Chunk) -> Parser:
+    return recognise(b"\n".join(frame.raw for frame in chunk.frames[:SAMPLE]), chunk.path)
