@@ -38,12 +38,20 @@ class Plugin:
             ) from error
 
     def summary(self) -> str:
-        """Return the first line of the module's docstring without importing it."""
-        spec = find_spec(self.module)
-        if spec is None or spec.origin is None:
+        """Return the first line of the module's docstring without importing it, "" if unknown."""
+        try:
+            spec = find_spec(self.module)
+            origin = spec.origin if spec else None
+            return _docstring(Path(origin)).partition("\n")[0] if origin else ""
+        except (ImportError, OSError, SyntaxError, ValueError):
             return ""
-        tree = ast.parse(Path(spec.origin).read_text("utf-8"))
-        return (ast.get_docstring(tree) or "").partition("\n")[0]
+
+
+def _docstring(path: Path) -> str:
+    # Only up to the docstring's end: parsing whole modules would cost half of `soc --help`.
+    opening, quotes, rest = path.read_text("utf-8").partition('"""')
+    closed = rest.partition('"""')[0]
+    return ast.get_docstring(ast.parse(f"{opening}{quotes}{closed}{quotes}")) or ""
 
 
 @cache
@@ -58,7 +66,7 @@ def _shipped(kind: str) -> Iterator[Plugin]:
     spec = find_spec(kind)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         for path in Path(folder).glob("*.py"):
-            if not path.stem.startswith("_"):
+            if path.stem.isidentifier() and not path.stem.startswith("_"):
                 yield Plugin(kind, path.stem, f"{kind}.{path.stem}")
 
 

@@ -5,8 +5,9 @@ bidirectional overrides that reorder what is read (CVE-2021-42574), zero-width c
 hide, line breaks that forge a second line.
 """
 
+import re
 import unicodedata
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 # Cc: controls, Cf: format (bidi, zero-width, tags), Cs: lone surrogates, Co/Cn: no agreed glyph,
@@ -19,17 +20,37 @@ _INVISIBLE: Final = frozenset(
     | set(range(0xFE00, 0xFE10))
     | set(range(0xE0100, 0xE01F0))
 )
-_CSV_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+_CSV_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-@cache
+# isprintable() is false for all of _ACTING (and some blanks): what passes both needs no look.
+_HIDING: Final = re.compile(f"[{''.join(map(chr, sorted(_INVISIBLE)))}]")
+
+
+def _is_clean(text: str) -> bool:
+    return text.isprintable() and (text.isascii() or _HIDING.search(text) is None)
+
+
+def _acts(char: str) -> bool:
+    return ord(char) in _INVISIBLE or unicodedata.category(char) in _ACTING
+
+
+@lru_cache(maxsize=4096)
 def _escaped(char: str) -> str:
-    code = ord(char)
-    if code not in _INVISIBLE and unicodedata.category(char) not in _ACTING:
+    if not _acts(char):
         return char
+    code = ord(char)
     if code <= 0xFF:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+@lru_cache(maxsize=4096)
+def _json_escaped(char: str) -> str:
+    if not _acts(char):
+        return char
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 def safe(value: object) -> str:
@@ -39,10 +60,15 @@ def safe(value: object) -> str:
     'a\\x1b[31mb\\x0ac'
     """
     text = value if isinstance(value, str) else str(value)
-    # Every acting ASCII character is unprintable, so this fast path is exact for ASCII.
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(_escaped, text))
+    return text if _is_clean(text) else "".join(map(_escaped, text))
+
+
+def safe_json(text: str) -> str:
+    r"""Return JSON text that says the same, with every acting character written as \uXXXX.
+
+    The text is one line, as encoders make it: characters outside strings are left alone.
+    """
+    return text if _is_clean(text) else "".join(map(_json_escaped, text))
 
 
 def safe_cell(value: object) -> str:

@@ -1,0 +1,1 @@
+"""One file, one command: `soc.cli.main` says what such a file defines."""

@@ -1,0 +1,113 @@
+"""Options that several commands share, and what they mean."""
+
+import os
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from soc.cli.output import Format
+from soc.errors import UsageError
+from soc.i18n import _
+
+if TYPE_CHECKING:
+    from soc.run.settings import Settings
+
+FormatOption = Annotated[
+    Format | None,
+    typer.Option("--format", "-f", help=_("How to print: a table on a terminal, else NDJSON.")),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help=_("The same as --format json."))]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help=_("Write to this file, whole or not at all; - is stdout.")),
+]
+FieldsOption = Annotated[
+    str | None,
+    typer.Option("--fields", help=_("Only these fields, separated by commas: source.ip,user.")),
+]
+FullOption = Annotated[bool, typer.Option("--full", help=_("Do not shorten cells of the table."))]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help=_("No notes and no progress."))]
+SinceOption = Annotated[
+    str | None,
+    typer.Option("--since", help=_("From this moment on: 2h, 3d, 2026-11-22, 2026-11-22T08:00Z.")),
+]
+UntilOption = Annotated[
+    str | None, typer.Option("--until", help=_("Before this moment, written as for --since."))
+]
+StoreOption = Annotated[
+    str | None, typer.Option("--store", help=_("The store's URL instead of the configured one."))
+]
+RulesOption = Annotated[
+    list[Path] | None,
+    typer.Option("--rules", help=_("A rule file or folder instead of the configured ones.")),
+]
+ParserOption = Annotated[
+    str | None,
+    typer.Option("--parser", help=_("Take this parser instead of recognising the records.")),
+]
+ZoneOption = Annotated[
+    str | None,
+    typer.Option("--zone", help=_("Zone of time stamps that name none, such as Asia/Ho_Chi_Minh.")),
+]
+UnitOption = Annotated[
+    str, typer.Option("--unit", help=_("The department or district the records belong to."))
+]
+
+_AGO: Final = re.compile(r"([0-9]{1,6})([smhdw])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def moment(text: str | None, now: datetime) -> datetime | None:
+    """Return the moment that a person wrote: `2h` (ago), a date or an ISO time; UTC by default.
+
+    Raises UsageError for anything else.
+    """
+    if text is None:
+        return None
+    from soc.model.time import parse_iso
+
+    try:
+        if ago := _AGO.fullmatch(text):
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        return parse_iso(text)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            _("{text!r} is not a time").format(text=text),
+            hint=_("2h, 3d, 2026-11-22 or 2026-11-22T08:00:00Z"),
+        ) from error
+
+
+def zone_named(name: str | None) -> tzinfo:
+    """Return the zone of that name, UTC without one; raise UsageError for an unknown name."""
+    if name is None:
+        return UTC
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError) as error:
+        raise UsageError(
+            _("{name!r} is not a time zone").format(name=name), hint="--zone Asia/Ho_Chi_Minh"
+        ) from error
+
+
+def state_folder() -> Path:
+    """Return the state folder as well as it can be known without reading a configuration."""
+    from soc.run.settings import default_state
+
+    return Path(os.environ.get("SOC_PATHS__STATE") or default_state(os.environ))
+
+
+def settings(*, store: str | None = None, rules: list[Path] | None = None) -> "Settings":
+    """Return the configuration with what the command line sets; raise ContentError if wrong."""
+    from soc.run.settings import load
+
+    return load(
+        {
+            "store.url": ("--store", store),
+            "rules.paths": ("--rules", [str(path.absolute()) for path in rules] if rules else None),
+        }
+    )

@@ -1,0 +1,171 @@
+"""The sections of `soc.toml` and what holds where nothing is set."""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field
+
+from soc import config
+from soc.config import Config, Flags, Sources
+from soc.config.options import Options
+from soc.errors import ContentError
+from soc.registry import plugins
+
+KIND: Final = "soc.run.options"
+"""Third parties declare a section `NAME` by a plugin of this kind that defines `OPTIONS`."""
+LOCAL: Final = "local"
+
+
+def _store_url(text: str) -> str:
+    if urlsplit(text).password is not None:
+        raise ValueError("a secret is given by reference, never inside a URL")
+    return text
+
+
+def _zone(text: str) -> str:
+    zone(text)
+    return text
+
+
+class PathsOptions(Options):
+    """`[paths]`: where this machine keeps its state."""
+
+    state: Path
+
+
+class StoreOptions(Options):
+    """`[store]`: where events and alerts live."""
+
+    url: Annotated[str, AfterValidator(_store_url)]
+    environment: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,63}$")] = "default"
+
+
+class NodeOptions(Options):
+    """`[node]`: what this machine is called, and the unit it belongs to."""
+
+    name: Annotated[str, Field(min_length=1)]
+    unit: str = ""
+
+
+class InputOptions(Options):
+    """`[[inputs]]`: files to follow, and what their records need to be understood.
+
+    `zone` holds for records that name no zone themselves; `local` is this machine's own.
+    """
+
+    path: Annotated[str, Field(min_length=1)]
+    parser: str = ""
+    zone: Annotated[str, AfterValidator(_zone)] = LOCAL
+    unit: str = ""
+
+
+class RulesOptions(Options):
+    """`[rules]`: Sigma rule files and folders; empty: those that come with soc."""
+
+    paths: tuple[Path, ...] = ()
+
+
+class RetentionOptions(Options):
+    """`[retention]`: how long events stay; whichever limit is reached first counts."""
+
+    days: Annotated[int, Field(ge=1)] | None = None
+    bytes: Annotated[int, Field(ge=1)] | None = None
+
+
+SECTIONS: Final[Mapping[str, Any]] = {
+    "paths": PathsOptions,
+    "store": StoreOptions,
+    "node": NodeOptions,
+    "inputs": list[InputOptions],
+    "rules": RulesOptions,
+    "retention": RetentionOptions,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The configuration, typed; `config` knows origins and the sections of plugins."""
+
+    paths: PathsOptions
+    store: StoreOptions
+    node: NodeOptions
+    inputs: list[InputOptions]
+    rules: RulesOptions
+    retention: RetentionOptions
+    config: Config
+
+
+def load(flags: Flags | None = None, sources: Sources | None = None) -> Settings:
+    """Return the configuration; raise ContentError naming file and line for a mistake."""
+    sources = sources or Sources(flags=flags or {})
+    found, problems = read(sources)
+    if found is None:
+        raise problems[0]
+    return found
+
+
+def read(sources: Sources) -> tuple[Settings | None, list[ContentError]]:
+    """Return the configuration, None if it is wrong, and everything that is wrong with it."""
+
+    def defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+        return _defaults(given, sources.environ)
+
+    found, problems = config.read(sections(), sources, defaults)
+    if found is None:
+        return None, problems
+    own = {name: found.section(name, kind) for name, kind in SECTIONS.items()}
+    return Settings(**own, config=found), []
+
+
+def sections() -> dict[str, Any]:
+    """Return all sections by name: ours, then those that plugins declare; ours cannot be taken."""
+    theirs = {name: plugin.load().OPTIONS for name, plugin in plugins(KIND).items()}
+    return {**theirs, **SECTIONS}
+
+
+def _defaults(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    paths = given.get("paths")
+    state = (paths.get("state") if isinstance(paths, dict) else None) or default_state(environ)
+    return {
+        "paths": {"state": str(state)},
+        "store": {"url": f"sqlite:{state}/store"},
+        "node": {"name": socket.gethostname() or "localhost"},
+    }
+
+
+def default_state(environ: Mapping[str, str]) -> Path:
+    """Return the state folder where none is set: the system's for root, else the user's (XDG)."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/metrosoc")
+    home = Path(environ.get("HOME") or Path.home())
+    return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "metrosoc"
+
+
+def zone(name: str) -> tzinfo:
+    """Return a time zone by its name (`Asia/Ho_Chi_Minh`, `UTC`, `local`); raise ValueError."""
+    if name == LOCAL:
+        return _local()
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:  # an unknown name is a KeyError
+        raise ValueError(
+            "not a time zone; write one such as Asia/Ho_Chi_Minh, UTC or local"
+        ) from error
+
+
+def _local() -> tzinfo:
+    """Return the machine's zone with its rules, not today's offset; UTC where it has none."""
+    try:
+        if name := os.environ.get("TZ", "").removeprefix(":"):
+            return ZoneInfo(name)
+        with Path("/etc/localtime").open("rb") as file:
+            return ZoneInfo.from_file(file)
+    except (KeyError, OSError, ValueError):
+        return ZoneInfo("UTC")
