@@ -1,0 +1,164 @@
+"""Whether a rule matches an event, and why: the meaning of Sigma, plainly written."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from detectors.sigma.patterns import Exists, FieldRef, Null, Pattern, Text
+from detectors.sigma.rule import Condition, Group, Item, Rule
+from detectors.sigma.values import Field, Value, View
+from soc.model.finding import Reason
+from soc.text import shorten
+
+Names = Callable[[str], tuple[str, ...]]
+"""Sigma field -> event fields, the best first (`Source.names`)."""
+MAX_SHOWN: Final = 1_000
+"""Characters of a value that a reason repeats."""
+_MAX_LISTED: Final = 5
+_LABELS: Final = {"and": "all of these", "or": "any of these"}
+
+
+def matches(rule: Rule, view: View, names: Names) -> bool:
+    """Tell whether a rule's condition holds for an event."""
+    return _condition(rule.condition, rule, view, names)
+
+
+def _condition(node: Condition, rule: Rule, view: View, names: Names) -> bool:
+    if node.kind == "selection":
+        return _selection(rule.selections[node.label], view, names)
+    results = (_condition(child, rule, view, names) for child in node.children)
+    if node.kind == "and":
+        return all(results)
+    return any(results) if node.kind == "or" else not any(results)
+
+
+def _selection(node: Group | Item, view: View, names: Names) -> bool:
+    if isinstance(node, Item):
+        return _item(node, view, names)
+    results = (_selection(child, view, names) for child in node.children)
+    return all(results) if node.kind == "and" else any(results)
+
+
+def _item(item: Item, view: View, names: Names) -> bool:
+    field = _field(item, view, names)[1]
+    results = (holds(pattern, field, view, names) for pattern in item.patterns)
+    return (all(results) if item.every else any(results)) != item.negated
+
+
+def _field(item: Item, view: View, names: Names) -> tuple[str, Field]:
+    if item.field is None:
+        return "", view.keywords
+    return view.field(names(item.field))
+
+
+def holds(pattern: Pattern, field: Field, view: View, names: Names) -> bool:
+    """Tell whether a pattern holds for a field: for a list, whether it does for any element."""
+    if isinstance(pattern, Null):
+        return not field.items
+    if isinstance(pattern, Exists):
+        return field.present == pattern.expected
+    return next(_fitting(pattern, field, view, names), None) is not None
+
+
+def _fitting(pattern: Pattern, field: Field, view: View, names: Names) -> Iterator[Value]:
+    """Yield the values that fit a pattern."""
+    if isinstance(pattern, FieldRef):
+        others = view.field(names(pattern.field))[1].items
+        for value in field.items:
+            if any(pattern.relates(value, other) for other in others):
+                yield value
+    elif isinstance(pattern, Null | Exists):
+        return
+    elif not isinstance(pattern, Text) or field.may_contain(pattern.needle, cased=pattern.cased):
+        yield from (value for value in field.items if pattern.matches(value))
+
+
+def explain(rule: Rule, view: View, names: Names) -> Reason:
+    """Return the whole tree: every selection and line, whether it matched or not."""
+    return _explain_condition(rule.condition, rule, view, names)
+
+
+def _explain_condition(node: Condition, rule: Rule, view: View, names: Names) -> Reason:
+    if node.kind == "selection":
+        inner = _explain_selection(rule.selections[node.label], view, names)
+        children = inner.children if inner.label == _LABELS["and"] else (inner,)
+        return Reason("selection", node.label, inner.matched, children)
+    children = tuple(_explain_condition(child, rule, view, names) for child in node.children)
+    return Reason(node.kind, node.label, _verdict(node.kind, children), children)
+
+
+def _verdict(kind: str, children: tuple[Reason, ...]) -> bool:
+    results = (child.matched for child in children)
+    if kind == "and":
+        return all(results)
+    return any(results) if kind == "or" else not any(results)
+
+
+def _explain_selection(node: Group | Item, view: View, names: Names) -> Reason:
+    if isinstance(node, Item):
+        return _explain_item(node, view, names)
+    children = tuple(_explain_selection(child, view, names) for child in node.children)
+    return Reason(node.kind, _LABELS[node.kind], _verdict(node.kind, children), children)
+
+
+def _explain_item(item: Item, view: View, names: Names) -> Reason:
+    name, field = _field(item, view, names)
+    leaves = [_leaf(item, pattern, name, field, view, names) for pattern in item.patterns]
+    if item.every:
+        inner = Reason("and", item.label, all(leaf.matched for leaf in leaves), tuple(leaves))
+    else:
+        hit = next((leaf for leaf in leaves if leaf.matched), None)
+        inner = hit or _none_of(item, name, field)
+    return Reason("not", item.label, not inner.matched, (inner,)) if item.negated else inner
+
+
+def _leaf(
+    item: Item, pattern: Pattern, name: str, field: Field, view: View, names: Names
+) -> Reason:
+    matched = holds(pattern, field, view, names)
+    value = next((v.raw for v in _fitting(pattern, field, view, names)), None) if matched else None
+    kind = "field" if item.field else "keyword"
+    shown = _shown(field.raw if value is None and item.field else value)
+    return Reason(kind, item.label, matched, (), name or "*", shown, pattern.source)
+
+
+def _none_of(item: Item, name: str, field: Field) -> Reason:
+    wanted = [pattern.source for pattern in item.patterns[:_MAX_LISTED]]
+    more = len(item.patterns) - len(wanted)
+    text = " or ".join(wanted) + (f" or {more:,} more" if more else "")
+    kind = "field" if item.field else "keyword"
+    shown = _shown(field.raw) if item.field else None
+    return Reason(kind, item.label, False, (), name or "*", shown, text)
+
+
+def _shown(raw: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(raw, list):
+        return [_shown(item) for item in raw[:_MAX_LISTED] if not isinstance(item, list)]
+    if isinstance(raw, str):
+        return shorten(raw, MAX_SHOWN)
+    return shorten(str(raw), MAX_SHOWN) if isinstance(raw, dict) else raw
+
+
+def decided(reason: Reason) -> Reason:
+    """Return the tree without the branches that the result does not rest on.
+
+    Of what a `not` excludes only the name stays.
+    """
+    kind, children = reason.kind, reason.children
+    if kind == "or" or (kind == "and" and not reason.matched) or kind == "selection":
+        same = tuple(child for child in children if child.matched == reason.matched)
+        children = same or children
+    if kind == "or" and reason.matched:
+        children = children[:_MAX_LISTED]
+    if kind == "not":
+        kept = tuple(Reason(child.kind, child.label, child.matched) for child in children)
+    else:
+        kept = tuple(decided(child) for child in children)
+    return Reason(
+        kind,
+        reason.label,
+        reason.matched,
+        kept,
+        reason.field,
+        reason.value,
+        reason.pattern,
+    )

@@ -1,0 +1,98 @@
+"""Sigma filters: documents that narrow rules (specification of filters 2.1.0).
+
+The filter's condition is joined to the rule's with AND, as pySigma does; so a suppression is
+written `condition: not selection`. (The specification's example says `condition: selection` and
+means the opposite; a filter without any `not` gets a warning.)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from detectors.sigma import detection, metadata
+from detectors.sigma.document import DocumentError, Scalar, Value
+from detectors.sigma.document import Mapping as Map
+from detectors.sigma.modifiers import Placeholders
+from detectors.sigma.rule import Condition, Group, Item, LogSource, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A filter: `rules` are ids or names, empty means every rule of the log source."""
+
+    title: str
+    logsource: LogSource
+    rules: tuple[str, ...]
+    condition: Condition
+    selections: Mapping[str, Group | Item]
+    path: str
+    line: int
+
+    def applies_to(self, rule: Rule) -> bool:
+        """Tell whether the filter narrows this rule."""
+        named = not self.rules or rule.id in self.rules or (rule.name and rule.name in self.rules)
+        return bool(named) and self.logsource.covers(rule.logsource)
+
+
+def build(document: Map, path: str, placeholders: Placeholders, warn: metadata.Warn) -> Filter:
+    """Return the filter of a document; raise DocumentError."""
+    title = metadata.required(document, "title", "title: what the filter leaves out")
+    body = document.items["filter"]
+    if not isinstance(body, Map):
+        raise DocumentError("filter must be a map", document.lines["filter"])
+    selections = detection.selections(body, placeholders, ("condition", "rules"))
+    condition = detection.condition(body, selections)
+    if isinstance(body.items.get("condition"), Scalar) and not _negates(condition):
+        warn(
+            body.lines["condition"],
+            f"the filter keeps only events that fit `{condition.label}`; "
+            f"to leave them out write `condition: not {condition.label}`",
+        )
+    return Filter(
+        title=title,
+        logsource=metadata.logsource(document),
+        rules=_rules(body),
+        condition=condition,
+        selections=selections,
+        path=path,
+        line=document.line,
+    )
+
+
+def _negates(condition: Condition) -> bool:
+    return condition.kind == "not" or any(_negates(child) for child in condition.children)
+
+
+def _rules(body: Map) -> tuple[str, ...]:
+    value: Value | None = body.items.get("rules")
+    if isinstance(value, Scalar):
+        return () if value.text.lower() == "any" else (value.text,)
+    names = getattr(value, "items", None)
+    if not isinstance(names, list):
+        raise DocumentError("filter.rules is missing", body.line, "a list of rule ids, or any")
+    return tuple(item.text for item in names if isinstance(item, Scalar))
+
+
+def applied(rule: Rule, filters: Sequence[Filter]) -> Rule:
+    """Return the rule narrowed by every filter that applies to it."""
+    for found in filters:
+        if found.applies_to(rule):
+            rule = _narrowed(rule, found)
+    return rule
+
+
+def _narrowed(rule: Rule, found: Filter) -> Rule:
+    prefix = f"filter {found.title}: "
+    mine = {prefix + name: selection for name, selection in found.selections.items()}
+    joint = Condition(
+        "and",
+        f"({rule.condition.label}) and filter ({found.condition.label})",
+        (rule.condition, _renamed(found.condition, prefix)),
+    )
+    return replace(rule, condition=joint, selections={**rule.selections, **mine})
+
+
+def _renamed(condition: Condition, prefix: str) -> Condition:
+    if condition.kind == "selection":
+        return Condition("selection", prefix + condition.label)
+    children = tuple(_renamed(child, prefix) for child in condition.children)
+    return replace(condition, children=children)
