@@ -1,0 +1,1 @@
+"""Playbooks: from a decision to an effect, and back. See `docs/playbooks.md`."""
