@@ -2,7 +2,9 @@
 
 import os
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -14,6 +16,7 @@ from soc.i18n import _
 
 if TYPE_CHECKING:
     from soc.run.settings import Settings
+    from soc.store.base import Store
 
 FormatOption = Annotated[
     Format | None,
@@ -55,6 +58,7 @@ ZoneOption = Annotated[
 UnitOption = Annotated[
     str, typer.Option("--unit", help=_("The department or district the records belong to."))
 ]
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help=_("At most so many."))]
 
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -81,17 +85,13 @@ def moment(text: str | None, now: datetime) -> datetime | None:
 
 
 def zone_named(name: str | None) -> tzinfo:
-    """Return the zone of that name, UTC without one; raise UsageError for an unknown name."""
-    if name is None:
-        return UTC
-    from zoneinfo import ZoneInfo
+    """Return the zone of that name, this machine's own without one; raise UsageError."""
+    from soc.run.settings import LOCAL, zone
 
     try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError) as error:
-        raise UsageError(
-            _("{name!r} is not a time zone").format(name=name), hint="--zone Asia/Ho_Chi_Minh"
-        ) from error
+        return zone(name or LOCAL)
+    except ValueError as error:
+        raise UsageError(f"{name!r}: {error}", hint="--zone Asia/Ho_Chi_Minh") from error
 
 
 def state_folder() -> Path:
@@ -111,3 +111,15 @@ def settings(*, store: str | None = None, rules: list[Path] | None = None) -> "S
             "rules.paths": ("--rules", [str(path.absolute()) for path in rules] if rules else None),
         }
     )
+
+
+@contextmanager
+def opened(url: str | None) -> Iterator["Store"]:
+    """Open the configured store, or the one at this URL, and close it again."""
+    from soc.store.open import open_store
+
+    store = open_store(settings(store=url).store.url)
+    try:
+        yield store
+    finally:
+        store.close()

@@ -1,0 +1,182 @@
+"""Turn log files and streams into ECS events."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from soc.cli.common import (
+    FieldsOption,
+    FormatOption,
+    JsonOption,
+    OutputOption,
+    ParserOption,
+    QuietOption,
+    StoreOption,
+    UnitOption,
+    ZoneOption,
+    settings,
+    zone_named,
+)
+from soc.cli.failures import show
+from soc.cli.output import Column, Format, results
+from soc.cli.terminal import note, progress
+from soc.errors import Exit, SocError
+from soc.i18n import _, ngettext
+
+if TYPE_CHECKING:
+    from soc.model.event import Event
+
+app = typer.Typer(no_args_is_help=True)
+
+COLUMNS = (
+    Column("@timestamp", _("Time"), 27),
+    Column("event.dataset", _("Dataset"), 14),
+    Column("host.name", _("Host"), 20),
+    Column("user.name", _("User"), 16),
+    Column("source.ip", _("Source"), 20),
+    Column("event.original", _("Record"), 70),
+)
+ToStoreOption = Annotated[
+    bool, typer.Option("--to-store", help=_("Store the events; what is there already stays once."))
+]
+
+
+@app.command()
+def file(
+    paths: Annotated[list[Path], typer.Argument(help=_("Log files, or folders of them."))],
+    parser: ParserOption = None,
+    zone: ZoneOption = None,
+    unit: UnitOption = "",
+    to_store: ToStoreOption = False,
+    store: StoreOption = None,
+    format: FormatOption = None,
+    json: JsonOption = False,
+    output: OutputOption = None,
+    fields: FieldsOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Read files once: text logs, JSON, XML and EVTX, packed with gzip or not.
+
+    The kind of a file is recognised; a line that nobody knows is an event with the line in it.
+    Reading the same file into the store again stores nothing twice.
+
+    \b
+    Example: soc collect file /var/log/auth.log --to-store
+    """
+    from soc.model.time import now
+    from soc.run.collecting import Reading, files_in, read_all
+
+    config = settings(store=store)
+    found = files_in(paths)
+    how = Reading(now(), zone_named(zone), config.node.name, unit, parser)
+    problems: list[SocError] = []
+
+    def tell(error: SocError) -> None:
+        problems.append(error)
+        show(error)
+
+    total = sum(path.stat().st_size for path in found if path.is_file())
+    with progress(_("reading"), total, quiet=quiet) as advance:
+        events = read_all(found, how, problem=tell, advance=advance)
+        _deliver(events, to_store, config, format, json, output, fields, quiet)
+    if problems:
+        raise typer.Exit(Exit.INPUT)
+
+
+@app.command()
+def stdin(
+    parser: ParserOption = None,
+    zone: ZoneOption = None,
+    unit: UnitOption = "",
+    to_store: ToStoreOption = False,
+    store: StoreOption = None,
+    format: FormatOption = None,
+    json: JsonOption = False,
+    output: OutputOption = None,
+    fields: FieldsOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Read raw records from standard input as they come.
+
+    Guarantee: at least once for each run; a stream has no identity by which a second run could
+    be recognised.
+
+    \b
+    Example: journalctl -f -o short-iso | soc collect stdin --parser syslog --to-store
+    """
+    import secrets
+
+    from collectors.reading import read_stream
+    from soc.model.time import now
+
+    config = settings(store=store)
+    events = read_stream(
+        sys.stdin.buffer,
+        clock=now,
+        key=secrets.token_bytes(32),
+        observer=config.node.name,
+        unit=unit,
+        zone=zone_named(zone),
+        parser=parser,
+        mode="raw",
+    )
+    _deliver(events, to_store, config, format, json, output, fields, quiet)
+
+
+@app.command()
+def parsers(
+    format: FormatOption = None, json: JsonOption = False, output: OutputOption = None
+) -> None:
+    """List the parsers: what they read, and what `--parser` calls them.
+
+    \b
+    Example: soc collect parsers
+    """
+    from collectors.parsing import KIND
+    from soc.registry import plugins
+
+    columns = (Column("name", _("Parser"), 20), Column("summary", _("Reads"), 100))
+    with results(columns, format, json=json, output=output) as write:
+        for plugin in plugins(KIND).values():
+            write({"name": plugin.name, "summary": plugin.summary()})
+
+
+def _deliver(
+    events: "Iterable[Event]",
+    to_store: bool,
+    config: Any,  # noqa: ANN401 - soc.run.settings is imported late
+    format: Format | None,
+    json: bool,
+    output: Path | None,
+    fields: str | None,
+    quiet: bool,
+) -> None:
+    if not to_store:
+        with results(COLUMNS, format, json=json, output=output, fields=fields) as write:
+            for event in events:
+                write(event)
+        return
+    from soc.model.time import now
+    from soc.run.collecting import store_all
+    from soc.store.open import open_store
+
+    store = open_store(config.store.url)
+    try:
+        stored = store_all(events, store, now)
+    finally:
+        store.close()
+    for verdict in stored.rejected[:10]:
+        note(_("refused {id}: {why}").format(id=verdict.id, why=verdict.reason))
+    text = ngettext("{created} event stored", "{created} events stored", stored.created)
+    rest = _("{duplicate} were there already, {rejected} refused")
+    note(
+        f"{text}, {rest}".format(
+            created=stored.created, duplicate=stored.duplicate, rejected=len(stored.rejected)
+        ),
+        quiet=quiet,
+    )
+    if stored.rejected:
+        raise typer.Exit(Exit.INPUT)

@@ -1,0 +1,168 @@
+"""Judge files or a pipe by the rules; no store is needed."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from soc.cli.common import (
+    FieldsOption,
+    FormatOption,
+    FullOption,
+    JsonOption,
+    OutputOption,
+    ParserOption,
+    QuietOption,
+    RulesOption,
+    UnitOption,
+    ZoneOption,
+    settings,
+    zone_named,
+)
+from soc.cli.failures import show
+from soc.cli.output import Column, results
+from soc.cli.table import level_column
+from soc.cli.terminal import note, progress
+from soc.errors import Exit, SocError, UsageError
+from soc.i18n import _, ngettext
+
+if TYPE_CHECKING:
+    from soc.model.event import Event
+    from soc.run.collecting import Reading
+    from soc.run.summary import Summary
+
+COLUMNS = (
+    Column("@timestamp", _("Time"), 27),
+    level_column(),
+    Column("rule.name", _("Rule"), 48),
+    Column("host.name", _("Host"), 20),
+    Column("user.name", _("User"), 16),
+    Column("source.ip", _("Source"), 20),
+    Column("log.file.path", _("File"), 40),
+)
+
+
+def command(
+    paths: Annotated[
+        list[str], typer.Argument(help=_("Log files or folders of them; - reads standard input."))
+    ],
+    rules: RulesOption = None,
+    fail_on: Annotated[
+        str | None,
+        typer.Option("--fail-on", help=_("Exit with 1 for findings of this level or above.")),
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help=_("Standard input holds raw records, not events."))
+    ] = False,
+    events: Annotated[
+        bool, typer.Option("--events", help=_("The input holds events that `soc` wrote."))
+    ] = False,
+    parser: ParserOption = None,
+    zone: ZoneOption = None,
+    unit: UnitOption = "",
+    format: FormatOption = None,
+    json: JsonOption = False,
+    output: OutputOption = None,
+    fields: FieldsOption = None,
+    full: FullOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Judge log files, EVTX files or a pipe of events by the rules and print the findings.
+
+    One finding a line: the rule, its level and ATT&CK techniques, the event, and the reason it
+    matched. A summary follows on standard error.
+
+    \b
+    Example: soc detect /var/log/auth.log Security.evtx --fail-on high
+    Example: soc collect file access.log | soc detect - | jq .rule.name
+    """
+    from soc.model.finding import LEVELS
+    from soc.model.time import now
+    from soc.run.collecting import Reading
+    from soc.run.detection import detection, rule_paths
+    from soc.run.summary import Summary
+
+    if raw and events:
+        raise UsageError(_("--raw and --events contradict each other"), hint=_("leave one out"))
+    if fail_on is not None and fail_on not in LEVELS:
+        raise UsageError(
+            _("{level!r} is not a level").format(level=fail_on), hint=", ".join(LEVELS)
+        )
+    config = settings(rules=rules)
+    loaded = detection(rule_paths(config.rules.paths))
+    for rejection in loaded.report.rejected:
+        note(_("rule left out: {why}").format(why=rejection), quiet=quiet)
+    mode: Any = "raw" if raw else "events" if events else "auto"
+    how = Reading(now(), zone_named(zone), config.node.name, unit, parser, mode)
+    summary, problems = Summary(files=len(paths)), list[SocError]()
+
+    def tell(error: SocError) -> None:
+        problems.append(error)
+        show(error)
+
+    with results(COLUMNS, format, json=json, output=output, fields=fields, full=full) as write:
+        for finding in loaded.findings(_events(paths, how, tell, quiet), summary):
+            write(finding.as_document())
+    if not quiet:
+        _tell(summary)
+    if problems:
+        raise typer.Exit(Exit.INPUT)
+    if fail_on and any(summary.levels[level] for level in LEVELS[LEVELS.index(fail_on) :]):
+        raise typer.Exit(Exit.FINDINGS)
+
+
+def _events(
+    paths: list[str], how: "Reading", tell: Callable[[SocError], None], quiet: bool
+) -> "Iterator[Event]":
+    from soc.run.collecting import files_in, read_all
+
+    found = files_in([Path(path) for path in paths if path != "-"])
+    total = sum(path.stat().st_size for path in found if path.is_file())
+    with progress(_("reading"), total, quiet=quiet) as advance:
+        yield from read_all(found, how, problem=tell, advance=advance)
+    if "-" in paths:
+        yield from _stdin(how)
+
+
+def _stdin(how: "Reading") -> "Iterator[Event]":
+    import secrets
+
+    from collectors.reading import read_stream
+    from soc.model.time import now
+
+    yield from read_stream(
+        sys.stdin.buffer,
+        clock=now,
+        key=secrets.token_bytes(32),
+        observer=how.observer,
+        unit=how.unit,
+        zone=how.zone,
+        parser=how.parser,
+        mode=how.mode,
+    )
+
+
+def _tell(summary: "Summary") -> None:
+    events = ngettext("{n} event", "{n} events", summary.events).format(n=summary.events)
+    found = ngettext("{n} finding", "{n} findings", summary.findings).format(n=summary.findings)
+    note(f"{events}, {found}")
+    if summary.unparsed:
+        note(
+            _("{n} records were not understood; they are events all the same").format(
+                n=summary.unparsed
+            )
+        )
+    if not summary.findings:
+        return
+    totals = summary.as_dict()
+    note(_("levels: {list}").format(list=_counts(totals["levels"])))
+    note(_("top rules: {list}").format(list=_counts(totals["rules"])))
+    if totals["hosts"]:
+        note(_("top hosts: {list}").format(list=_counts(totals["hosts"])))
+    note(_("from {first} to {last}").format(first=summary.first, last=summary.last))
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in list(counts.items())[:5])

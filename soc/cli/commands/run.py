@@ -1,0 +1,116 @@
+"""All in one: follow the configured files, store, detect, raise alerts."""
+
+import logging
+import signal
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import typer
+
+from soc.cli.common import QuietOption, RulesOption, StoreOption, settings
+from soc.cli.terminal import note
+from soc.errors import ContentError, Exit
+from soc.i18n import _
+
+if TYPE_CHECKING:
+    from soc.model.finding import Finding
+    from soc.run.allinone import Counters
+
+
+def command(
+    store: StoreOption = None, rules: RulesOption = None, quiet: QuietOption = False
+) -> None:
+    """Follow the files of `[[inputs]]`, store their events, judge them and raise alerts.
+
+    Stops on Ctrl-C or SIGTERM and goes on where it was at the next start: each line is stored
+    once and each alert raised once, also after a crash. Only one runs per state folder.
+
+    \b
+    Example: soc run
+    """
+    from threading import Event
+
+    from soc.model.time import now
+    from soc.run.allinone import Input, Runner
+    from soc.run.detection import detection, rule_paths
+    from soc.run.node import node_key, only_one
+    from soc.run.settings import zone
+    from soc.store.open import open_store
+
+    config = settings(store=store, rules=rules)
+    if not config.inputs:
+        raise ContentError(
+            _("there is nothing to follow: the configuration has no [[inputs]]"),
+            hint="soc init; soc config show --origin",
+        )
+    logging.basicConfig(handlers=[_Notes()], level=logging.WARNING)
+    stop = Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    state = config.paths.state
+    key = node_key(state)
+    with only_one(state, "run"):
+        loaded = detection(rule_paths(config.rules.paths))
+        for rejection in loaded.report.rejected:
+            note(_("rule left out: {why}").format(why=rejection))
+        found = open_store(config.store.url)
+        runner = Runner(
+            store=found,
+            inputs=[
+                Input(one.path, zone(one.zone), one.parser, one.unit or config.node.unit)
+                for one in config.inputs
+            ],
+            detector=loaded.engine,
+            key=key,
+            observer=config.node.name,
+            clock=now,
+            raised=lambda finding: None if quiet else _tell(finding),
+        )
+        before = [signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)]
+        note(
+            _("following {inputs} inputs with {rules} rules; Ctrl-C stops").format(
+                inputs=len(config.inputs), rules=len(loaded.report.rules)
+            ),
+            quiet=quiet,
+        )
+        try:
+            runner.run(stop)
+        finally:
+            found.close()
+            for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+                signal.signal(number, handler)
+    _farewell(runner.counters, quiet)
+    raise typer.Exit(Exit.DONE)
+
+
+class _Notes(logging.Handler):
+    """Writes the log's lines as notes: one line each, safe to print."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        note(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+def _tell(finding: "Finding") -> None:
+    where = finding.event.get("host.name", "")
+    note(
+        f"{finding.event['@timestamp'][:19]}Z  {finding.rule.level}  {finding.rule.title}  {where}"
+    )
+
+
+def _farewell(counters: "Counters", quiet: bool) -> None:
+    note(
+        _(
+            "stopped: {received} records received = {stored} stored + {duplicate} there already"
+            " + {rejected} refused; {evaluated} judged, {alerts} alerts raised"
+        ).format(
+            received=counters.received,
+            stored=counters.stored,
+            duplicate=counters.duplicate,
+            rejected=counters.rejected,
+            evaluated=counters.evaluated,
+            alerts=counters.alerts,
+        ),
+        quiet=quiet,
+    )

@@ -1,0 +1,106 @@
+"""Collecting by hand: files and streams to events, and into the store."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from itertools import islice
+from pathlib import Path
+
+from collectors.reading import Mode, Progress, read_file
+from soc.errors import InputError, SocError
+from soc.model.event import Event
+from soc.store.base import Store, Verdict
+
+BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How files are to be read."""
+
+    received: datetime
+    zone: tzinfo
+    observer: str
+    unit: str = ""
+    parser: str | None = None
+    mode: Mode = "auto"
+
+
+def files_in(paths: Sequence[Path]) -> list[Path]:
+    """Return the files that paths name: a folder stands for every file in it, at any depth."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.is_file())
+            if not inside:
+                raise InputError("there is no file in the folder", where=str(path))
+            found += inside
+        else:
+            found.append(path)
+    return found
+
+
+def read_all(
+    paths: Iterable[Path],
+    how: Reading,
+    *,
+    problem: Callable[[SocError], None],
+    advance: Callable[[int], None] = lambda done: None,
+) -> Iterator[Event]:
+    """Yield the events of files in their order; a file that cannot be read is told and skipped.
+
+    `advance` is told how many bytes more have been read.
+    """
+    for path in paths:
+        try:
+            yield from read_file(
+                path,
+                received=how.received,
+                observer=how.observer,
+                unit=how.unit,
+                zone=how.zone,
+                parser=how.parser,
+                mode=how.mode,
+                progress=_steps(advance),
+            )
+        except InputError as error:
+            problem(error)
+
+
+def _steps(advance: Callable[[int], None]) -> Progress:
+    done = 0
+
+    def moved(now_done: int, _total: int) -> None:
+        nonlocal done
+        advance(now_done - done)
+        done = now_done
+
+    return moved
+
+
+@dataclass(slots=True)
+class Stored:
+    """What became of the events of an import; events = created + duplicate + rejected."""
+
+    created: int = 0
+    duplicate: int = 0
+    rejected: list[Verdict] = field(default_factory=list)
+
+    def count(self, verdict: Verdict) -> None:
+        """Count one verdict."""
+        if verdict.outcome == "created":
+            self.created += 1
+        elif verdict.outcome == "duplicate":
+            self.duplicate += 1
+        else:
+            self.rejected.append(verdict)
+
+
+def store_all(events: Iterable[Event], store: Store, clock: Callable[[], datetime]) -> Stored:
+    """Append events in batches; a second import of the same file stores nothing anew."""
+    stored = Stored()
+    rest = iter(events)
+    while batch := list(islice(rest, BATCH)):
+        for verdict in store.append(batch, now=clock()):
+            stored.count(verdict)
+    return stored
