@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 import traceback
+from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
@@ -66,11 +67,8 @@ def _bug(error: BaseException) -> int:
 
 def _write_log(text: str) -> Path:
     """Write a trace where only its owner reads it; return the place."""
-    from soc.cli.common import state_folder
-    from soc.model.time import now
-
-    name = f"soc-{now():%Y%m%dT%H%M%S}-{os.getpid()}.log"
-    for folder in (state_folder() / "log", Path(tempfile.gettempdir())):
+    name = f"soc-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.log"
+    for folder in (*_log_folder(), Path(tempfile.gettempdir())):
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -80,3 +78,12 @@ def _write_log(text: str) -> Path:
             continue
         return folder / name
     return Path(os.devnull)
+
+
+def _log_folder() -> list[Path]:
+    try:
+        from soc.cli.common import state_folder
+
+        return [state_folder() / "log"]
+    except Exception:  # whatever is broken may break this too; the trace must be kept anyway
+        return []

@@ -88,6 +88,8 @@ def _problem(
         return ContentError(f"{_dotted(key[:-1])} needs a key {str(key[-1])!r}", where=where)
     if kind == "value_error":
         return ContentError(f"{_dotted(key)}: {context['error']}", where=where)
+    if kind == "greater_than_equal":
+        return ContentError(f"{_dotted(key)} must be at least {context['ge']}", where=where)
     expected = context.get("expected") or _EXPECTED.get(kind.partition("_")[0])
     if kind.endswith(("_type", "_parsing", "_error")) and expected:
         got = _GOT.get(type(problem["input"]), "something else")

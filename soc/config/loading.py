@@ -43,6 +43,7 @@ class Config:
 
     root: "BaseModel"
     files: tuple[Path, ...]
+    given: Tree
     owners: Mapping[Key, Layer]
 
     def section(self, name: str, kind: type[T]) -> T:
@@ -52,14 +53,17 @@ class Config:
 
     def origin(self, key: str) -> str:
         """Return where an option came from: `soc.toml:3`, a variable, a flag, or `default`."""
-        return _origin(self.owners, tuple(int(p) if p.isdecimal() else p for p in key.split(".")))
+        return self._origin(tuple(int(p) if p.isdecimal() else p for p in key.split(".")))
 
     def rows(self) -> list[Row]:
         """Return all options, elements of lists of tables as `inputs.0.path`."""
         return [
-            Row(".".join(map(str, key)), value, _origin(self.owners, key))
+            Row(".".join(map(str, key)), value, self._origin(key))
             for key, value in _leaves(self.root.model_dump(mode="json"), ())
         ]
+
+    def _origin(self, key: Key) -> str:
+        return _place(self.owners, key) if _is_set(self.given, key) else DEFAULT
 
 
 def load(
@@ -99,11 +103,11 @@ def read(
     tree: Tree = {}
     merge([Layer(defaults(given), lambda key: DEFAULT)], tree)
     owners = merge(layers, tree)
-    values, wrong = checking.validate(root, tree, partial(_origin, owners))
+    values, wrong = checking.validate(root, tree, partial(_place, owners))
     problems += wrong
     if values is None or problems:
         return None, problems
-    return Config(values, tuple(files), owners), []
+    return Config(values, tuple(files), given, owners), []
 
 
 def _made(makers: list[Callable[[], Layer]]) -> tuple[list[Layer], list[ContentError]]:
@@ -116,11 +120,21 @@ def _made(makers: list[Callable[[], Layer]]) -> tuple[list[Layer], list[ContentE
     return layers, problems
 
 
-def _origin(owners: Mapping[Key, Layer], key: Key) -> str:
+def _place(owners: Mapping[Key, Layer], key: Key) -> str:
+    """Return where a key stands, or the table that holds it."""
     for length in range(len(key), 0, -1):
         if layer := owners.get(key[:length]):
             return layer.place(key)
-    return DEFAULT
+    return ""
+
+
+def _is_set(given: Any, key: Key) -> bool:  # noqa: ANN401 - any TOML value
+    for name in key:
+        try:
+            given = given[name]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
 
 
 def _leaves(value: Any, key: Key) -> Iterator[tuple[Key, Any]]:  # noqa: ANN401 - any TOML value

@@ -1,6 +1,7 @@
 """The sections of `soc.toml` and what holds where nothing is set."""
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
+import rules
 from soc import config
 from soc.config import Config, Flags, Sources
 from soc.config.options import Options
@@ -29,6 +31,23 @@ def _store_url(text: str) -> str:
     return text
 
 
+def _index_part(text: str) -> str:
+    # A part of index names: Elasticsearch wants lower case, "-" separates the parts.
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_]{0,63}", text):
+        raise ValueError("only small letters, digits and _, at most 64 characters")
+    return text
+
+
+def _some(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+def _home(path: Path) -> Path:
+    return path.expanduser()
+
+
 def _zone(text: str) -> str:
     zone(text)
     return text
@@ -37,20 +56,20 @@ def _zone(text: str) -> str:
 class PathsOptions(Options):
     """`[paths]`: where this machine keeps its state."""
 
-    state: Path
+    state: Annotated[Path, AfterValidator(_home)]
 
 
 class StoreOptions(Options):
     """`[store]`: where events and alerts live."""
 
     url: Annotated[str, AfterValidator(_store_url)]
-    environment: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,63}$")] = "default"
+    environment: Annotated[str, AfterValidator(_index_part)] = "default"
 
 
 class NodeOptions(Options):
     """`[node]`: what this machine is called, and the unit it belongs to."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, AfterValidator(_some)]
     unit: str = ""
 
 
@@ -60,16 +79,16 @@ class InputOptions(Options):
     `zone` holds for records that name no zone themselves; `local` is this machine's own.
     """
 
-    path: Annotated[str, Field(min_length=1)]
+    path: Annotated[str, AfterValidator(_some)]
     parser: str = ""
     zone: Annotated[str, AfterValidator(_zone)] = LOCAL
     unit: str = ""
 
 
 class RulesOptions(Options):
-    """`[rules]`: Sigma rule files and folders; empty: those that come with soc."""
+    """`[rules]`: Sigma rule files and folders, by default those that come with soc."""
 
-    paths: tuple[Path, ...] = ()
+    paths: tuple[Annotated[Path, AfterValidator(_home)], ...]
 
 
 class RetentionOptions(Options):
@@ -132,11 +151,13 @@ def sections() -> dict[str, Any]:
 
 def _defaults(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     paths = given.get("paths")
-    state = (paths.get("state") if isinstance(paths, dict) else None) or default_state(environ)
+    named = paths.get("state") if isinstance(paths, dict) else None
+    state = Path(str(named)).expanduser() if named else default_state(environ)
     return {
         "paths": {"state": str(state)},
         "store": {"url": f"sqlite:{state}/store"},
         "node": {"name": socket.gethostname() or "localhost"},
+        "rules": {"paths": [str(Path(path) / "sigma") for path in rules.__path__]},
     }
 
 

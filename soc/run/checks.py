@@ -1,0 +1,266 @@
+"""What `soc doctor` looks at: a check says what it found and, where that is bad, the fix."""
+
+import glob
+import os
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from soc.config import Sources
+from soc.errors import SocError
+from soc.i18n import _, ngettext
+from soc.run.settings import Settings, read
+
+if TYPE_CHECKING:
+    from detectors.sigma.rule import Rule
+
+State = Literal["ok", "warning", "failure"]
+
+OLDEST_PYTHON: Final = (3, 11)
+OLDEST_SQLITE: Final = (3, 35)
+BUILT: Final = datetime(2026, 11, 1, tzinfo=UTC)
+"""A clock that is behind this day is wrong."""
+LOW_DISK: Final = 1 << 30
+NO_DISK: Final = 100 << 20
+_EXTRA: Final = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, how it is, what was seen, and what to do where it is not well."""
+
+    name: str
+    state: State
+    detail: str
+    fix: str = ""
+
+
+Checks = Iterable[Check]
+
+
+def examine(sources: Sources, now: datetime) -> Iterator[Check]:
+    """Yield every check; one that breaks is a failure and does not end the others."""
+    settings, problems = read(sources)
+    yield from _guarded("python", _python)
+    yield from _guarded("sqlite", _sqlite)
+    yield from _guarded("packages", _packages)
+    yield from _guarded("clock", lambda: _clock(now))
+    for problem in problems:
+        where = f"{problem.where}: " if problem.where else ""
+        yield Check("config", "failure", f"{where}{problem.message}", problem.hint)
+    if settings is None:
+        return
+    yield from _guarded("config", lambda: _config(settings.config.files))
+    yield from _guarded("state", lambda: _state(settings.paths.state))
+    yield from _guarded("rules", lambda: _rules(settings))
+    yield from _guarded("store", lambda: _store(settings))
+    yield from _guarded("inputs", lambda: _inputs(settings))
+
+
+def _guarded(name: str, check: Callable[[], Checks]) -> Iterator[Check]:
+    try:
+        yield from check()
+    except SocError as error:
+        where = f"{error.where}: " if error.where else ""
+        yield Check(name, "failure", f"{where}{error.message}", error.hint)
+    except Exception as error:  # a broken part is what doctor is there to name
+        detail = f"{type(error).__name__}: {error}"
+        yield Check(
+            name, "failure", detail, _("reinstall soc: pip install --force-reinstall metrosoc")
+        )
+
+
+def _python() -> Checks:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if tuple(sys.version_info[:2]) < OLDEST_PYTHON:
+        yield Check("python", "failure", version, _("install Python 3.11 or newer"))
+    else:
+        yield Check("python", "ok", version)
+
+
+def _sqlite() -> Checks:
+    version = sqlite3.sqlite_version
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.execute("CREATE VIRTUAL TABLE probe USING fts5(text)")
+        full_text = True
+    except sqlite3.OperationalError:
+        full_text = False
+    finally:
+        connection.close()
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        yield Check("sqlite", "failure", version, _("install a Python with SQLite 3.35 or newer"))
+    elif not full_text:
+        yield Check(
+            "sqlite",
+            "failure",
+            _("{version} without FTS5").format(version=version),
+            _("install a Python whose SQLite has FTS5"),
+        )
+    else:
+        yield Check("sqlite", "ok", _("{version} with FTS5").format(version=version))
+
+
+def _packages() -> Checks:
+    """One line for what soc needs, one for each extra; tools of developers are left out."""
+    groups: dict[str, list[str]] = {"": []}
+    for requirement in metadata.requires("metrosoc") or []:
+        wanted_by = _EXTRA.search(requirement)
+        name = _NAME.match(requirement)
+        if name:
+            groups.setdefault(wanted_by[1] if wanted_by else "", []).append(name[0])
+    for extra, names in groups.items():
+        if extra == "dev":
+            continue
+        missing = [name for name in names if not _installed(name)]
+        title = f"packages[{extra}]" if extra else "packages"
+        if not missing:
+            count = ngettext("{count} package", "{count} packages", len(names))
+            yield Check(title, "ok", count.format(count=len(names)))
+            continue
+        target = f"'metrosoc[{extra}]'" if extra else "metrosoc"
+        yield Check(
+            title,
+            "warning" if extra else "failure",
+            _("not installed: {names}").format(names=", ".join(missing)),
+            f"pip install {target}",
+        )
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _clock(now: datetime) -> Checks:
+    shown = f"{now:%Y-%m-%dT%H:%M:%SZ}"
+    if now < BUILT:
+        fix = _("set the clock, and let chrony or systemd-timesyncd keep it")
+        yield Check("clock", "failure", _("{time} lies in the past").format(time=shown), fix)
+    else:
+        yield Check("clock", "ok", shown)
+
+
+def _config(files: Iterable[Path]) -> Checks:
+    found = False
+    for path in files:
+        found = True
+        status = path.stat()
+        if status.st_mode & 0o002:
+            detail = _("{path}: everybody may change it").format(path=path)
+            yield Check("config", "warning", detail, f"chmod o-w {path}")
+        elif status.st_uid not in (0, os.geteuid()):
+            detail = _("{path}: belongs to another user").format(path=path)
+            yield Check("config", "warning", detail, f"chown {os.geteuid()} {path}")
+        else:
+            yield Check("config", "ok", str(path))
+    if not found:
+        yield Check("config", "ok", _("no file, defaults hold"), "soc init")
+
+
+def _state(folder: Path) -> Checks:
+    if not folder.exists():
+        parent = next(above for above in folder.parents if above.exists())
+        if os.access(parent, os.W_OK | os.X_OK):
+            yield Check("state", "ok", _("{path}: not made yet").format(path=folder), "soc init")
+        else:
+            detail = _("{path}: cannot be made").format(path=folder)
+            yield Check("state", "failure", detail, _("set [paths] state, or SOC_PATHS__STATE"))
+        return
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        detail = _("{path}: not a folder you may write").format(path=folder)
+        yield Check("state", "failure", detail, _("set [paths] state, or SOC_PATHS__STATE"))
+        return
+    if folder.stat().st_mode & 0o077:
+        detail = _("{path}: other users may look inside").format(path=folder)
+        yield Check("state", "warning", detail, f"chmod 700 {folder}")
+    else:
+        yield Check("state", "ok", str(folder))
+    free = shutil.disk_usage(folder).free
+    level: State = "failure" if free < NO_DISK else "warning" if free < LOW_DISK else "ok"
+    fix = "" if level == "ok" else _("make room, or set [retention] days or bytes")
+    yield Check("disk", level, _("{amount:.1f} GB free").format(amount=free / 1e9), fix)
+
+
+def _rules(settings: Settings) -> Checks:
+    from detectors.sigma.load import load
+
+    report = load(settings.rules.paths)
+    loaded, rejected = len(report.rules), len(report.rejected)
+    detail = _("{loaded} of {all} load").format(loaded=loaded, all=loaded + rejected)
+    if rejected:
+        detail += f"; {report.rejected[0]}"
+    state: State = "failure" if not loaded else "warning" if rejected else "ok"
+    fix = "" if state == "ok" else f"soc rules check {' '.join(map(str, settings.rules.paths))}"
+    yield Check("rules", state, detail, fix)
+    yield from _guarded("pipelines", lambda: _pipelines(report.rules))
+
+
+def _pipelines(rules: "Sequence[Rule]") -> Checks:
+    from detectors.sigma.pipeline import Pipelines
+
+    served = len(rules) - len(Pipelines.shipped().unserved(rules))
+    detail = _("{served} of {all} rules have a log source").format(served=served, all=len(rules))
+    yield Check("pipelines", "ok" if served == len(rules) else "warning", detail)
+
+
+def _store(settings: Settings) -> Checks:
+    from soc.store.open import open_store
+
+    url = settings.store.url
+    place = Path(url.removeprefix("sqlite:"))
+    if url.startswith("sqlite:") and not place.exists():
+        yield Check("store", "ok", _("{path}: not made yet").format(path=url))
+        return
+    store = open_store(url)
+    try:
+        info = store.info()
+    finally:
+        store.close()
+    detail = _("{path}: schema {schema}, {events} events, {alerts} alerts")
+    yield Check(
+        "store",
+        "ok",
+        detail.format(path=url, schema=info.schema, events=info.events, alerts=info.alerts),
+    )
+
+
+def _inputs(settings: Settings) -> Checks:
+    from collectors.parsing import parser
+
+    if not settings.inputs:
+        yield Check("inputs", "ok", _("none: soc run has nothing to follow"), "soc init")
+    for entry in settings.inputs:
+        if entry.parser:
+            parser(entry.parser)
+        files = glob.glob(entry.path, recursive=True)
+        closed = [path for path in files if not os.access(path, os.R_OK)]
+        if closed:
+            detail = _("{path}: may not be read").format(path=closed[0])
+            yield Check("inputs", "failure", detail, f"usermod -aG adm {_user()}")
+        elif not files:
+            detail = _("{path}: no such file now").format(path=entry.path)
+            yield Check("inputs", "warning", detail, _("correct path in [[inputs]]"))
+        else:
+            count = ngettext("{count} file", "{count} files", len(files)).format(count=len(files))
+            yield Check("inputs", "ok", f"{entry.path}: {count}, {entry.zone}")
+
+
+def _user() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
