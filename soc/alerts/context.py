@@ -1,18 +1,22 @@
 """What an analyst needs to decide: why it fired, the raw events, what happened around it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from soc.errors import UsageError
 from soc.model.alert import Entry
 from soc.model.event import Event
 from soc.model.time import parse_iso
 from soc.store.base import Store
-from soc.store.query import parse, quote
+from soc.store.query import Node, Or, parse, quote
 
 AROUND: Final = timedelta(minutes=5)
 MOST_NEIGHBOURS: Final = 50
+MOST_LETTERS: Final = 256
+"""Letters of an entity that is looked up; what is longer is a sender's joke, not a name."""
 _FIELDS: Final = {
     "host": ("host.name",),
     "user": ("user.name",),
@@ -46,16 +50,16 @@ def gather(store: Store, alert: Event) -> Context:
 
 
 def _neighbours(store: Store, alert: Event) -> list[Event]:
-    terms = [
-        f"{name}:{quote(value)}"
-        for kind, _, value in (entity.partition(":") for entity in alert.get("soc.entities", []))
-        for name in _FIELDS.get(kind, ())
-    ]
+    terms: list[Node] = []
+    for kind, _, value in (entity.partition(":") for entity in _entities(alert)):
+        for name in _FIELDS.get(kind, ()):
+            with suppress(UsageError):  # an address that is none cannot be asked for
+                terms.append(parse(f"{name}:{quote(value)}"))
     if not terms:
         return []
     moment = parse_iso(alert["@timestamp"])
     page = store.search(
-        parse(" OR ".join(terms)),
+        Or(tuple(terms)),
         since=moment - AROUND,
         until=moment + AROUND,
         limit=MOST_NEIGHBOURS,
@@ -64,7 +68,7 @@ def _neighbours(store: Store, alert: Event) -> list[Event]:
 
 
 def _seen_before(store: Store, alert: Event) -> list[Event]:
-    entities = " OR ".join(quote(entity) for entity in alert.get("soc.entities", []))
+    entities = " OR ".join(map(quote, _entities(alert)))
     if not entities:
         return []
     query = parse(
@@ -72,3 +76,7 @@ def _seen_before(store: Store, alert: Event) -> list[Event]:
         f" AND soc.alert.state:closed AND NOT soc.alert.id:{quote(alert['soc.alert.id'])}"
     )
     return list(store.search(query, collection="alerts", limit=10).events)
+
+
+def _entities(alert: Event) -> list[str]:
+    return [entity for entity in alert.get("soc.entities", []) if len(entity) <= MOST_LETTERS]

@@ -1,15 +1,19 @@
 """Triage: what an analyst may do with an alert, each step an entry in its append-only log."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from soc.errors import InputError, Refused, UsageError
 from soc.model.alert import TRANSITIONS, VERDICTS, Action, Entry, Verdict, project
 from soc.model.event import Event
 from soc.model.time import iso
 from soc.store.base import Store
-from soc.store.query import parse, quote
+from soc.store.query import parse
+
+_ID: Final = re.compile("[0-9a-f-]{1,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +78,10 @@ def find(store: Store, wanted: str) -> Event:
     begins so; raises InputError when there is none or more than one."""
     if exact := store.get([wanted], collection="alerts"):
         return exact[0]
-    text = quote(wanted)
-    query = parse(f"soc.alert.id:({text}* OR *\\-{text}*)")
-    found = store.search(query, collection="alerts", limit=2).events if wanted else []
+    found: Sequence[Event] = []
+    if _ID.fullmatch(wanted):
+        query = parse(f"soc.alert.id:({wanted}* OR *-{wanted}*)".replace("-", "\\-"))
+        found = store.search(query, collection="alerts", limit=2).events
     if len(found) == 1:
         return found[0]
     problem = "more than one alert begins with" if found else "no alert has the id"

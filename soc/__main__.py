@@ -1,0 +1,5 @@
+"""`python -m soc` is the command `soc`."""
+
+from soc.cli.main import main
+
+main()
