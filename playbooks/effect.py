@@ -8,7 +8,7 @@ An action is one module in `playbooks/actions/`. Its docstring's first line is w
     INPUTS = {"target": "..."}        argument -> what it is, for people; all are needed
     OUTPUTS = {"until": "..."}        what `verify` reports, for out_args and people
     LEASE = Lease(3600, 86400)        how long it holds by default and at most, in seconds;
-                                      None: it holds nothing (a message), so there is no undo
+                                      None: it holds nothing (a message): no verify, no revert
     KERNEL_ENDS = True                the lease ends with nothing of ours running
                                       (False: `soc run` calls `revert` when it has run out)
 
@@ -22,17 +22,17 @@ An action is one module in `playbooks/actions/`. Its docstring's first line is w
         Make the change, at once or not at all. It may be called again after a crash with a
         change that was planned again: being done twice must equal being done once.
     def verify(request: Request, view: View) -> Outcome: ...
-        Read back: does what was asked for hold now (until `request.until` at least)?
+        Read back: does what was asked for hold now, until `request.until` (2 s less will do)?
     def revert(request: Request, change: Change, port: Port) -> None: ...
         Leave everything as it was before. It may be called again, and after the lease has run
-        out; what is gone already is no error. Actions whose LEASE is None do not define it.
+        out; what is gone already is no error.
 
 Who calls what. `soc playbook plan` calls target, observe and plan, and is handed views only: it
-holds no object that could change anything. A run journals its intent, calls apply with the port,
-calls verify with the view, and journals the result. After a crash it calls verify first: what
-holds already is not applied again. An effect that cannot be looked up afterwards (a message)
-returns `Outcome(False, ...)` from verify until it was applied in this process, so it happens at
-least once: it must carry `request.key` where the receiver can recognise the second copy.
+holds no object that could change anything. A run journals its intent, calls verify (what holds
+already is not applied again), apply with the port, verify, and journals the result. After a crash
+it does the same again. An action whose LEASE is None cannot be looked up afterwards: apply that
+returns has succeeded, and after a crash it is called again with the same `request.key`. So it
+happens at least once, and carries the key to where the receiver knows the second copy by it.
 
 Transports live in the view and the port, the time is `request.now`: an action opens nothing,
 reads no clock, keeps no state, logs nothing and starts no shell. What goes wrong it raises as a
@@ -183,7 +183,7 @@ class Action:
     observe: Observe
     plan: Planning
     apply: Changing
-    verify: Verify
+    verify: Verify | None
     revert: Changing | None
 
 
@@ -203,7 +203,7 @@ def from_module(name: str, module: ModuleType) -> Action:
             observe=module.observe,
             plan=module.plan,
             apply=module.apply,
-            verify=module.verify,
+            verify=None if module.LEASE is None else module.verify,
             revert=None if module.LEASE is None else module.revert,
         )
     except AttributeError as error:

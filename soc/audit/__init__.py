@@ -1,0 +1,1 @@
+"""The hash chain behind every record that must not be changed afterwards. No I/O."""
