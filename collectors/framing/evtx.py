@@ -6,6 +6,7 @@ A record (or chunk) that cannot be read becomes a frame that says why: nothing i
 import io
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, BinaryIO, Final, cast
 
 from evtx import PyEvtxParser
@@ -15,6 +16,10 @@ from soc.errors import InputError
 
 HEADER: Final = 4096
 CHUNK: Final = 65536
+FIRST_RECORD: Final = 512
+"""Where records begin in a chunk; each: magic, its size, ..., its size again."""
+RECORD_MAGIC: Final = b"**\0\0"
+MIN_RECORD: Final = 28
 
 
 def frames(stream: BinaryIO) -> Iterator[Frame]:
@@ -22,7 +27,6 @@ def frames(stream: BinaryIO) -> Iterator[Frame]:
 
     Raises InputError for a file whose header cannot be read.
     """
-    place = 0
     if not stream.seekable():
         with tempfile.TemporaryFile() as copy:
             while block := stream.read(CHUNK):
@@ -30,26 +34,39 @@ def frames(stream: BinaryIO) -> Iterator[Frame]:
             copy.seek(0)
             yield from frames(cast(BinaryIO, copy))
         return
-    for part in _parts(stream):
-        for number, raw in _records(part):
-            yield Frame(
-                raw=raw[:MAX_RECORD],
-                position=f"{number}.{place}",
-                truncated=len(raw) > MAX_RECORD,
-            )
-            place += 1
+    for place, (number, raw) in enumerate(chain(_records(stream), _cut_off(stream))):
+        yield Frame(
+            raw=raw[:MAX_RECORD],
+            position=f"{number}.{place}",
+            truncated=len(raw) > MAX_RECORD,
+        )
 
 
-def _parts(stream: BinaryIO) -> Iterator[BinaryIO]:
-    """Yield the file, and its last chunk apart when it was cut: the library would skip it."""
-    yield stream
+def _cut_off(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield the records of a last chunk that is not whole; the library skips it."""
     size = stream.seek(0, io.SEEK_END)
-    missing = -(size - HEADER) % CHUNK
-    if size > HEADER and missing:
-        stream.seek(0)
-        header = stream.read(HEADER)
-        stream.seek(size - (CHUNK - missing))
-        yield io.BytesIO(header + stream.read(CHUNK) + bytes(missing))
+    cut = (size - HEADER) % CHUNK
+    if size <= HEADER or not cut:
+        return
+    stream.seek(0)
+    header = stream.read(HEADER)
+    stream.seek(size - cut)
+    chunk = stream.read(cut)
+    whole = _whole_records(chunk)
+    yield from _records(io.BytesIO(header + whole.ljust(CHUNK, b"\0")))
+    if chunk[len(whole) :].strip(b"\0"):
+        yield 0, f"unreadable event log record: the file ends inside it, at byte {size}".encode()
+
+
+def _whole_records(chunk: bytes) -> bytes:
+    """Return a chunk up to the record that the cut went through."""
+    end = FIRST_RECORD
+    while chunk[end : end + 4] == RECORD_MAGIC:
+        size = int.from_bytes(chunk[end + 4 : end + 8], "little")
+        if size < MIN_RECORD or end + size > len(chunk):
+            break
+        end += size
+    return chunk[:end]
 
 
 def _records(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
