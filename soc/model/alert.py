@@ -44,6 +44,11 @@ def alert_id(rule_id: str, event_id: str) -> str:
     return f"{event_id[:12]}-{digest.hexdigest()[:20]}"
 
 
+def short_id(alert: str) -> str:
+    """Return the part of an alert's id that people read and type."""
+    return alert.rpartition("-")[2][:8]
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line of an alert's workflow log; `seq` counts from 1, `previous` chains the hashes."""

@@ -26,6 +26,7 @@ from soc.cli.table import level_column
 from soc.cli.terminal import note
 from soc.errors import UsageError
 from soc.i18n import _
+from soc.model.alert import short_id
 
 if TYPE_CHECKING:
     from soc.alerts.triage import Decision
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 COLUMNS = (
-    Column("soc.alert.id", _("Id"), 9, lambda value: str(value).rpartition("-")[2][:8]),
+    Column("soc.alert.id", _("Id"), 9, short_id),
     Column("@timestamp", _("Time"), 20, lambda value: str(value)[:19] + "Z"),
     level_column(),
     Column("soc.alert.state", _("State"), 12),
@@ -253,9 +254,11 @@ def _act(wanted: Sequence[str], decision: "Decision", store: str | None) -> None
         # All ids are looked up first, so that a mistyped one changes nothing at all.
         for alert in [find(found, one) for one in wanted]:
             entry = act(found, alert["soc.alert.id"], decision, now())
-            short = entry.alert_id.rpartition("-")[2][:8]
             note(
                 _("{id} {rule}: {before} -> {after}").format(
-                    id=short, rule=alert["rule.name"], before=entry.state_from, after=entry.state_to
+                    id=short_id(entry.alert_id),
+                    rule=alert["rule.name"],
+                    before=entry.state_from,
+                    after=entry.state_to,
                 )
             )

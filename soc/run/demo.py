@@ -1,0 +1,132 @@
+"""The demo: an intrusion from packaged samples through the real path, to alerts and their reasons.
+
+Collect, store, detect and raise are those of every day; only the samples are made up. The store
+of the demo lies in the state folder and is kept, so that every other command can be tried on it;
+playing again stores nothing twice.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+import rules
+from soc.errors import SocError
+from soc.model.event import Event
+from soc.model.time import parse_iso
+from soc.run.allinone import Runner
+from soc.run.collecting import Reading, read_all, store_all
+from soc.run.detection import detection
+from soc.store.base import Store
+from soc.store.query import Equals
+
+ZONE: Final = timezone(timedelta(hours=7), "ICT")
+_MOST_ALERTS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A sentence of the story in both languages."""
+
+    english: str
+    vietnamese: str
+
+    def in_language(self, code: str) -> str:
+        """Return the sentence for a language code such as `vi`; English for all others."""
+        return self.vietnamese if code == "vi" else self.english
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that happened, and the alerts that tell of it, in time order."""
+
+    time: datetime
+    what: Text
+    rule_ids: tuple[str, ...]
+    alerts: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What the demo shows."""
+
+    title: Text
+    paragraphs: Sequence[Text]
+    steps: Sequence[Step]
+    events: int
+    alerts: int
+    store: Path
+
+    @property
+    def missing(self) -> list[str]:
+        """Return the rules that the story expects and that did not fire."""
+        return [
+            rule
+            for step in self.steps
+            for rule in step.rule_ids
+            if rule not in {alert["rule.id"] for alert in step.alerts}
+        ]
+
+
+def play(
+    place: Path, open_store: Callable[[str | Path], Store], clock: Callable[[], datetime]
+) -> Played:
+    """Play the story into the store at `place` and return what came of it."""
+    with as_file(files("soc") / "demo") as folder:
+        story = yaml.safe_load((folder / "story.yml").read_text("utf-8"))
+        store = open_store(place)
+        try:
+            _collect(folder, story, store, clock)
+            steps = [_step(entry, store) for entry in story["steps"]]
+            info = store.info()
+        finally:
+            store.close()
+    return Played(
+        title=Text(story["title"], story["vi"]),
+        paragraphs=[Text(part["text"], part["vi"]) for part in story["paragraphs"]],
+        steps=steps,
+        events=info.events,
+        alerts=info.alerts,
+        store=place,
+    )
+
+
+def _collect(
+    folder: Path, story: dict[str, Any], store: Store, clock: Callable[[], datetime]
+) -> None:
+    def refuse(error: SocError) -> None:
+        raise error
+
+    # The samples' year-less time stamps belong to the evening of the story, not to today.
+    received = parse_iso(story["steps"][-1]["time"]) + timedelta(hours=1)
+    how = Reading(received, ZONE, observer="demo")
+    samples = [folder / "samples" / name for name in story["samples"]]
+    store_all(read_all(samples, how, problem=refuse), store, clock)
+    Runner(
+        store=store,
+        inputs=(),
+        detector=detection([rules.SIGMA]).engine,
+        key=b"",
+        observer="demo",
+        clock=clock,
+    ).drain()
+
+
+def _step(entry: dict[str, Any], store: Store) -> Step:
+    alerts = [
+        alert
+        for rule in entry["rule_ids"]
+        for alert in store.search(
+            Equals("rule.id", rule), collection="alerts", limit=_MOST_ALERTS
+        ).events
+    ]
+    return Step(
+        time=parse_iso(entry["time"]).astimezone(ZONE),
+        what=Text(entry["what"], entry["vi"]),
+        rule_ids=tuple(entry["rule_ids"]),
+        alerts=tuple(sorted(alerts, key=lambda alert: str(alert["@timestamp"]))),
+    )
