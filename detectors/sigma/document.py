@@ -28,7 +28,7 @@ MAX_NODES: Final = 200_000
 
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,299})|0o[0-7]{1,100}|0x[0-9a-fA-F]{1,100}")
 _FLOAT: Final = re.compile(
-    r"[-+]?(?:\.[0-9]{1,300}|[0-9]{1,300}(?:\.[0-9]{0,300})?)(?:[eE][-+]?[0-9]{1,3})?"
+    r"[-+]?(?:\.[0-9]{1,300}|(?:0|[1-9][0-9]{0,299})(?:\.[0-9]{0,300})?)(?:[eE][-+]?[0-9]{1,3})?"
 )
 _CONSTANTS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -45,6 +45,10 @@ class DocumentError(Exception):
         self.reason = reason
         self.line = line
         self.hint = hint
+
+
+class _TooMuch(DocumentError):
+    """The document is larger than any honest one: the rest of the file is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,8 @@ Value = Scalar | Sequence | Mapping
 def documents(text: str) -> Iterator[Value | DocumentError]:
     """Yield each document of a YAML stream, or what is wrong with it.
 
-    A document that breaks a rule of ours costs that document, a syntax error also what follows.
+    A document that breaks a rule of ours costs that document; a syntax error, or a document
+    beyond the bounds, also what follows it in the file.
     """
     builder: _Builder | None = None
     error: DocumentError | None = None
@@ -97,6 +102,9 @@ def documents(text: str) -> Iterator[Value | DocumentError]:
         elif builder is not None and error is None:
             try:
                 builder.take(event)
+            except _TooMuch as problem:
+                yield problem
+                return
             except DocumentError as problem:
                 error = problem
 
@@ -144,7 +152,7 @@ class _Builder:
     def _begin(self, event: SequenceStartEvent | MappingStartEvent, line: int) -> None:
         _check_tag(event.tag, line)
         if len(self._open) >= MAX_DEPTH:
-            raise DocumentError(f"nested deeper than {MAX_DEPTH} levels", line)
+            raise _TooMuch(f"nested deeper than {MAX_DEPTH} levels", line)
         if self._open and isinstance(self._open[-1][0], Mapping) and self._keys[-1] is None:
             raise DocumentError("a key must be text", line, "quote it")
         is_list = isinstance(event, SequenceStartEvent)
@@ -156,7 +164,7 @@ class _Builder:
     def _add(self, node: Value, anchor: str | None, size: int) -> None:
         self._sizes[-1] += size
         if self._sizes[-1] > MAX_NODES:
-            raise DocumentError(
+            raise _TooMuch(
                 f"more than {MAX_NODES:,} values after aliases are expanded",
                 node.line,
                 "write the values out, in several rules",

@@ -63,9 +63,7 @@ def _fitting(pattern: Pattern, field: Field, view: View, names: Names) -> Iterat
     """Yield the values that fit a pattern."""
     if isinstance(pattern, FieldRef):
         others = view.field(names(pattern.field))[1].items
-        for value in field.items:
-            if any(pattern.relates(value, other) for other in others):
-                yield value
+        yield from pattern.related(field.items, others)
     elif isinstance(pattern, Null | Exists):
         return
     elif not isinstance(pattern, Text) or field.may_contain(pattern.needle, cased=pattern.cased):

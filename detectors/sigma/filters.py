@@ -39,7 +39,9 @@ def build(document: Map, path: str, placeholders: Placeholders, warn: metadata.W
     body = document.items["filter"]
     if not isinstance(body, Map):
         raise DocumentError("filter must be a map", document.lines["filter"])
-    selections = detection.selections(body, placeholders, ("condition", "rules"))
+    selections = detection.selections(
+        body, detection.Context(placeholders, warn), ("condition", "rules")
+    )
     condition = detection.condition(body, selections)
     if isinstance(body.items.get("condition"), Scalar) and not _negates(condition):
         warn(
@@ -74,25 +76,20 @@ def _rules(body: Map) -> tuple[str, ...]:
 
 def applied(rule: Rule, filters: Sequence[Filter]) -> Rule:
     """Return the rule narrowed by every filter that applies to it."""
-    for found in filters:
-        if found.applies_to(rule):
-            rule = _narrowed(rule, found)
-    return rule
-
-
-def _narrowed(rule: Rule, found: Filter) -> Rule:
-    prefix = f"filter {found.title}: "
-    mine = {prefix + name: selection for name, selection in found.selections.items()}
-    joint = Condition(
-        "and",
-        f"({rule.condition.label}) and filter ({found.condition.label})",
-        (rule.condition, _renamed(found.condition, prefix)),
-    )
-    return replace(rule, condition=joint, selections={**rule.selections, **mine})
+    mine = [found for found in filters if found.applies_to(rule)]
+    if not mine:
+        return rule
+    selections = dict(rule.selections)
+    conditions = [rule.condition]
+    for number, found in enumerate(mine, 1):
+        prefix = f"filter {number} ({found.title}): "
+        selections |= {prefix + name: value for name, value in found.selections.items()}
+        conditions.append(_renamed(found.condition, prefix))
+    label = " and ".join(f"({condition.label})" for condition in conditions)
+    joint = Condition("and", label, tuple(conditions))
+    return replace(rule, condition=joint, selections=selections)
 
 
 def _renamed(condition: Condition, prefix: str) -> Condition:
-    if condition.kind == "selection":
-        return Condition("selection", prefix + condition.label)
     children = tuple(_renamed(child, prefix) for child in condition.children)
-    return replace(condition, children=children)
+    return Condition(condition.kind, prefix + condition.label, children)

@@ -201,8 +201,11 @@ def build(document: Map, path: str, placeholders: Placeholders, warn: metadata.W
         raise DocumentError(
             "detection is missing", line, "detection: a map of selections and a condition"
         )
-    selections = detection.selections(body, placeholders, ("condition",))
+    context = detection.Context(placeholders, warn)
+    selections = detection.selections(body, context, ("condition",))
     condition = detection.condition(body, selections)
+    for name in detection.unused(condition, selections):
+        warn(body.lines[name], f"the condition does not use the selection {name!r}")
     return Rule(
         info=info,
         logsource=logsource,

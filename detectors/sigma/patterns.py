@@ -3,7 +3,7 @@
 import ipaddress
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -25,6 +25,8 @@ OPERATORS: Final[Mapping[Operator, Callable[[float, float], bool]]] = {
 Unit = Literal["minute", "hour", "day", "week", "month", "year"]
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,64}(\.[0-9]{1,64})?([eE][+-]?[0-9]{1,2})?")
 _MAX_ADDRESS: Final = 64
+MAX_REFERENCED: Final = 100
+"""Elements of a referenced list that startswith, endswith and contains compare with."""
 _MAX_TIMESTAMP: Final = 64
 
 
@@ -139,14 +141,24 @@ class FieldRef:
     how: Literal["equals", "startswith", "endswith", "contains"] = "equals"
     cased: bool = False
 
-    def relates(self, value: Value, other: Value) -> bool:
-        """Tell whether a value relates to a value of the other field as wanted."""
-        mine, theirs = (value.text, other.text) if self.cased else (value.folded, other.folded)
+    def related(self, values: list[Value], others: list[Value]) -> Iterator[Value]:
+        """Yield the values that relate as wanted to any of the other field's values."""
+        if self.how == "equals":
+            equal = {self._form(other) for other in others}
+            yield from (value for value in values if self._form(value) in equal)
+            return
+        wanted = [self._form(other) for other in others[:MAX_REFERENCED]]
+        for value in values:
+            if any(self._relates(self._form(value), other) for other in wanted):
+                yield value
+
+    def _form(self, value: Value) -> str:
+        return value.text if self.cased else value.folded
+
+    def _relates(self, mine: str, other: str) -> bool:
         if self.how == "startswith":
-            return mine.startswith(theirs)
-        if self.how == "endswith":
-            return mine.endswith(theirs)
-        return theirs in mine if self.how == "contains" else mine == theirs
+            return mine.startswith(other)
+        return mine.endswith(other) if self.how == "endswith" else other in mine
 
 
 def _options() -> Any:  # noqa: ANN401 - the library has no types

@@ -9,6 +9,7 @@ from soc.model.event import Event
 MAX_ELEMENTS: Final = 10_000
 """Elements of one array that are looked at; more do not fit into any honest record."""
 _MANY: Final = 8
+_MAX_BITS: Final = 4_096
 _SEPARATOR: Final = "\0"
 
 
@@ -34,6 +35,8 @@ def text_of(raw: str | float | bool) -> str:
     """Return a value as Sigma compares it: everything is text, booleans are true and false."""
     if isinstance(raw, bool):
         return "true" if raw else "false"
+    if isinstance(raw, int) and raw.bit_length() > _MAX_BITS:
+        return hex(raw)  # decimal text of a huge number takes quadratic time
     return raw if isinstance(raw, str) else str(raw)
 
 
