@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from math import isfinite
 from typing import Any, Final
 
 from soc.model.event import REQUIRED, Event
@@ -114,7 +115,8 @@ def _is_int(value: Any) -> bool:  # noqa: ANN401
 
 
 def _is_number(value: Any) -> bool:  # noqa: ANN401
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # NaN and the infinities are no JSON.
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def _is_bool(value: Any) -> bool:  # noqa: ANN401
@@ -126,7 +128,7 @@ def _is_ip(value: Any) -> bool:  # noqa: ANN401
         ipaddress.ip_address(value)
     except ValueError:
         return False
-    return isinstance(value, str)
+    return isinstance(value, str) and "%" not in value  # no store takes a zone such as %eth0
 
 
 def _is_date(value: Any) -> bool:  # noqa: ANN401

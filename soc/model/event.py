@@ -57,9 +57,12 @@ def nest(event: Event) -> dict[str, Any]:
                 break
             node = child
         leaf = parts[-1]
-        if not leaf or leaf in node or isinstance(value, dict):
+        if not leaf or isinstance(value, dict):
             node, leaf = document, key
+        displaced = node.get(leaf)
         node[leaf] = value
+        if isinstance(displaced, dict):  # `a.b` came before `a`: it is the one that stays dotted
+            document.update(_leaves(displaced, f"{key}."))
     return document
 
 
