@@ -20,7 +20,8 @@ _EXPECTED: Final = {
     "list": "a list",
     "dict": "a table",
     "model": "a table",
-    "path": "a path, as text",
+    "tuple": "a list",
+    "path": "text",
 }
 _GOT: Final = {
     str: "text",

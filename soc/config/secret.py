@@ -104,8 +104,10 @@ class SecretRef:
         """Let pydantic read and write the reference as text."""
         from pydantic_core import core_schema
 
-        return core_schema.no_info_after_validator_function(
-            cls.parse,
-            core_schema.str_schema(),
+        written = core_schema.no_info_after_validator_function(cls.parse, core_schema.str_schema())
+        made = core_schema.is_instance_schema(cls)
+        return core_schema.json_or_python_schema(
+            json_schema=written,
+            python_schema=core_schema.union_schema([made, written]),
             serialization=core_schema.to_string_ser_schema(),
         )
