@@ -22,8 +22,9 @@ MAX_DEPTH: Final = 16
 """Levels of nested objects that become dotted names (Elasticsearch allows 20)."""
 
 _DAY: Final = timedelta(days=1)
-_LONE_SURROGATE: Final = re.compile(
-    r"(?<!\\)((?:\\\\)*)\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|[c-fC-F][0-9a-fA-F]{2})"
+# An escaped backslash and a good pair are matched, too, to be stepped over.
+_SURROGATE: Final = re.compile(
+    r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
 
 
@@ -103,7 +104,7 @@ def json_object(record: str) -> dict[str, Any]:
     try:
         found = orjson.loads(record)
     except orjson.JSONDecodeError:
-        mended = _LONE_SURROGATE.sub(r"\1\\ufffd", record)
+        mended = _SURROGATE.sub(lambda m: "\\ufffd" if m[1] else m[0], record)
         if mended == record:
             raise
         found = orjson.loads(mended)
@@ -140,6 +141,15 @@ def leaves(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             stack.pop()
 
 
+def put_host(fields: Fields, host: str) -> None:
+    """Set `url.domain` and `url.port` from `portal.example:8443` or `[2001:db8::1]:8443`."""
+    name, colon, number_ = host.rpartition(":")
+    if not colon or number_.endswith("]"):
+        name, number_ = host, ""
+    fields["url.domain"] = name.strip("[]") or None
+    fields["url.port"] = port(number_)
+
+
 def put_target(fields: Fields, target: str) -> None:
     """Set the `url.*` fields of a request's target, a path with a query or a whole URL."""
     fields["url.original"] = target
@@ -148,7 +158,7 @@ def put_target(fields: Fields, target: str) -> None:
     if found and "/" not in scheme and "?" not in scheme:
         host, slash, path = after.partition("/")
         fields["url.scheme"] = scheme.lower()
-        fields["url.domain"] = host.rpartition("@")[2].partition(":")[0] or None
+        put_host(fields, host.rpartition("@")[2])
         rest = slash + path or "/"
     path, asked, query = rest.partition("?")
     fields["url.path"] = path

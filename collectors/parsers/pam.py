@@ -53,7 +53,7 @@ _CHANGED: Final = re.compile(r"password changed for (?P<user>\S+)$", re.A)
 _LOCKED: Final = re.compile(
     r"Consecutive login failures for user (?P<user>\S+) account temporarily locked", re.A
 )
-_UNMET: Final = re.compile(r'requirement ".*" not met by user "(?P<user>.*)"$', re.A | re.S)
+_UNMET: Final = re.compile(r'requirement "[^"]*" not met by user "(?P<user>.*)"$', re.A | re.S)
 
 _AUTH: Final[Fields] = {"event.category": ["authentication"], "event.type": ["start"]}
 _SESSION: Final[Fields] = {"event.category": ["session"]}
@@ -199,6 +199,6 @@ _PROGRAM_FORMS: Final[tuple[tuple[re.Pattern[str], _Build], ...]] = (
         ),
         _login,
     ),
-    (re.compile(r"ROOT LOGIN +ON (?P<tty>\S+)"), _root_login),
+    (re.compile(r"ROOT LOGIN +ON (?P<tty>\S+)", re.I), _root_login),
     (re.compile(r"\((?P<user>[^)\s]+)\) CMD \((?P<command>.*)\)$", re.S), _job),
 )

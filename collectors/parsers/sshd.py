@@ -60,7 +60,8 @@ _FORMS: Final[dict[str, tuple[tuple[re.Pattern[str], Fields], ...]]] = {}
 
 def _form(first: str, pattern: str, fields: Fields) -> None:
     compiled = re.compile(first + pattern, re.A | re.S)
-    _FORMS[first] = (*_FORMS.get(first, ()), (compiled, fields))
+    word = first.partition(" ")[0]
+    _FORMS[word] = (*_FORMS.get(word, ()), (compiled, fields))
 
 
 _FROM = r"from (?P<ip>\S+)(?: port (?P<port>[0-9]+))?"
@@ -81,23 +82,20 @@ _form(
 _form("Invalid", r" user (?P<user>.*) " + _FROM + "$", {**_FAILED, "event.reason": "invalid user"})
 _form("Illegal", r" user (?P<user>.*) " + _FROM + "$", {**_FAILED, "event.reason": "invalid user"})
 _form("User", r" (?P<user>.*) " + _FROM + " (?P<reason>not allowed because .*)$", _FAILED)
+for _first in ("error: maximum", "maximum"):
+    _form(
+        _first,
+        r" authentication attempts exceeded for (?:invalid user )?(?P<user>.*) "
+        + _FROM
+        + "(?: ssh2)?"
+        + _PREAUTH,
+        {**_FAILED, "event.reason": "maximum authentication attempts exceeded"},
+    )
 _form(
     "error:",
-    r" (?P<reason>maximum authentication attempts exceeded) for (?:invalid user )?(?P<user>.*) "
-    + _FROM
-    + "(?: ssh2)?"
-    + _PREAUTH,
+    r" PAM: (?P<reason>[A-Za-z ]{1,80}?) for (?:illegal user )?(?P<user>.*) " + _FROM + "$",
     _FAILED,
 )
-_form(
-    "maximum",
-    r" (?P<reason>authentication attempts exceeded) for (?:invalid user )?(?P<user>.*) "
-    + _FROM
-    + "(?: ssh2)?"
-    + _PREAUTH,
-    _FAILED,
-)
-_form("error:", r" PAM: (?P<reason>.*?) for (?:illegal user )?(?P<user>.*) " + _FROM + "$", _FAILED)
 _form("Received", r" disconnect " + _FROM + r":(?P<reason>.*?)" + _PREAUTH, _NETWORK)
 _form(
     "Disconnected",
@@ -127,17 +125,33 @@ _form(
         "event.action": "ssh_connect",
     },
 )
-_form("Did", r" (?P<reason>not receive identification string) " + _FROM + r"\.?$", _REFUSED)
+_form(
+    "Did",
+    r" not receive identification string " + _FROM + r"\.?$",
+    {**_REFUSED, "event.reason": "no identification string"},
+)
 _form(
     "Bad",
-    r" (?P<reason>protocol version identification) .* " + _FROM + "$",
-    _REFUSED,
+    r" protocol version identification .* " + _FROM + "$",
+    {**_REFUSED, "event.reason": "bad protocol version"},
 )
 _form("Unable", r" to negotiate with (?P<ip>\S+) port (?P<port>[0-9]+): (?P<reason>.*)$", _REFUSED)
 _form(
-    "reverse",
-    r" (?P<reason>mapping checking) getaddrinfo for \S* \[(?P<ip>[^\]]+)\] failed.*$",
+    "fatal:",
+    r" (?P<reason>Timeout before authentication) for (?:connection from )?(?P<ip>[^\s,]+)"
+    r"(?: port (?P<port>[0-9]+)| to .*)?$",
     _REFUSED,
+)
+_form(
+    "ssh_dispatch_run_fatal:",
+    r" Connection from (?P<ip>\S+) port (?P<port>[0-9]+): (?P<reason>.*?)" + _PREAUTH,
+    _REFUSED,
+)
+_form("refused", r" connect from \S* \((?P<ip>[^()\s]+)\)$", _REFUSED)
+_form(
+    "reverse",
+    r" mapping checking getaddrinfo for \S* \[(?P<ip>[^\]]+)\] failed.*$",
+    {**_REFUSED, "event.reason": "reverse mapping failed"},
 )
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from collectors.frame import Context
-from collectors.parsers._common import MONTHS, number, put_address, put_target
+from collectors.parsers._common import MONTHS, number, put_address, put_host, put_target
 from collectors.parsing import Fields
 
 DATASET = "web_access"
@@ -84,9 +84,7 @@ def parse(record: str, context: Context) -> Iterable[Fields]:
     put_address(fields, "source", client)
     _request(fields, request)
     if vhost:
-        host, colon, port = vhost.rpartition(":")
-        fields["url.domain"] = host if colon else vhost
-        fields["url.port"] = number(port) if colon else None
+        put_host(fields, vhost)
     return (fields,)
 
 
@@ -95,7 +93,12 @@ def _request(fields: Fields, request: str) -> None:
     if match and (match[3] or match[2].startswith(("/", "http"))):
         fields["http.request.method"] = match[1]
         fields["http.version"] = match[3]
-        put_target(fields, _unescaped(match[2]))
+        target = _unescaped(match[2])
+        if match[1] == "CONNECT":
+            fields["url.original"] = target
+            put_host(fields, target)
+        else:
+            put_target(fields, target)
     elif request not in ("", "-"):  # no HTTP at all, such as a TLS hello on the plain port
         fields["url.original"] = request
 
