@@ -119,18 +119,7 @@ class Times:
 
 
 Node: TypeAlias = (
-    All
-    | And
-    | Or
-    | Not
-    | Exists
-    | Equals
-    | Words
-    | Wildcard
-    | Regex
-    | Range
-    | Addresses
-    | Times
+    All | And | Or | Not | Exists | Equals | Words | Wildcard | Regex | Range | Addresses | Times
 )
 
 
