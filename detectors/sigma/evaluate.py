@@ -56,6 +56,10 @@ def holds(pattern: Pattern, field: Field, view: View, names: Names) -> bool:
         return not field.items
     if isinstance(pattern, Exists):
         return field.present == pattern.expected
+    if not field.items:
+        return False
+    if isinstance(pattern, Text) and not field.may_contain(pattern.needle, cased=pattern.cased):
+        return False
     return next(_fitting(pattern, field, view, names), None) is not None
 
 
@@ -66,7 +70,7 @@ def _fitting(pattern: Pattern, field: Field, view: View, names: Names) -> Iterat
         yield from pattern.related(field.items, others)
     elif isinstance(pattern, Null | Exists):
         return
-    elif not isinstance(pattern, Text) or field.may_contain(pattern.needle, cased=pattern.cased):
+    else:
         yield from (value for value in field.items if pattern.matches(value))
 
 

@@ -41,10 +41,14 @@ class Text:
     tokens: tuple[Token, ...]
     cased: bool = False
     binary: bool = False
+    needle: str = field(init=False, repr=False, compare=False)
+    """Text that every matching value contains (folded unless `cased`)."""
     _glob: Glob = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_glob", glob(self.folded))
+        found = glob(self.folded)
+        object.__setattr__(self, "_glob", found)
+        object.__setattr__(self, "needle", found.needle)
 
     @classmethod
     def of(cls, source: str) -> "Text":
@@ -57,11 +61,6 @@ class Text:
         if self.cased:
             return self.tokens
         return tuple(t.casefold() if isinstance(t, str) else t for t in self.tokens)
-
-    @property
-    def needle(self) -> str:
-        """Return text that every matching value contains (folded unless `cased`)."""
-        return self._glob.needle
 
     def matches(self, value: Value) -> bool:
         """Tell whether the value fits."""

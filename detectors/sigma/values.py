@@ -8,7 +8,6 @@ from soc.model.event import Event
 
 MAX_ELEMENTS: Final = 10_000
 """Elements of one array that are looked at; more do not fit into any honest record."""
-_MANY: Final = 8
 _MAX_BITS: Final = 4_096
 _SEPARATOR: Final = "\0"
 
@@ -49,13 +48,18 @@ class Field:
         self.items = [Value(item) for item in _distinct(_scalars(raw, deep=deep))]
 
     @cached_property
-    def _joined(self) -> tuple[str, str]:
-        texts = _SEPARATOR.join(value.text for value in self.items)
-        return texts, texts.casefold()
+    def text(self) -> str:
+        """Return the text of all values, one after the other."""
+        return _SEPARATOR.join(value.text for value in self.items)
+
+    @cached_property
+    def folded(self) -> str:
+        """Return the case-folded text of all values."""
+        return _SEPARATOR.join(value.folded for value in self.items)
 
     def may_contain(self, needle: str, *, cased: bool) -> bool:
         """Tell whether some value could contain this text; spares a loop over a long array."""
-        return len(self.items) < _MANY or needle in self._joined[0 if cased else 1]
+        return needle in (self.text if cased else self.folded)
 
 
 def _distinct(items: Iterator[str | float | bool]) -> Iterator[str | float | bool]:

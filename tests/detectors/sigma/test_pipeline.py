@@ -1,6 +1,7 @@
 """Pipelines: which events a log source means, and where its fields are."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ logsources:
 """
 
 
-def fires(folder: Path, detection: str, logsource: str, event: dict[str, object]) -> bool:
+def fires(folder: Path, detection: str, logsource: str, event: dict[str, Any]) -> bool:
     report = load_text(folder, rule(detection, logsource=logsource))
     assert report.rejected == ()
     return bool(Reference(report.rules, pipelines(folder, PIPELINE)).evaluate(event))
@@ -53,7 +54,7 @@ CREATION = "{product: windows, category: process_creation}"
     ],
 )
 def test_only_events_of_the_log_source_are_seen(
-    tmp_path: Path, event: dict[str, object], expected: bool
+    tmp_path: Path, event: dict[str, Any], expected: bool
 ) -> None:
     assert fires(tmp_path, "s: {Image: x}\ncondition: s", CREATION, event) is expected
 
@@ -79,7 +80,7 @@ def test_a_log_source_is_served_by_every_entry_that_says_the_same(
 
 
 def test_the_first_field_that_has_a_value_counts(tmp_path: Path) -> None:
-    base = {"winlog.channel": "Sysmon", "event.code": "1"}
+    base: dict[str, Any] = {"winlog.channel": "Sysmon", "event.code": "1"}
     detection = "s: {Image: x}\ncondition: s"
     both = {"winlog.event_data.Image": "y", "winlog.event_data.NewProcessName": "x"}
     assert not fires(tmp_path, detection, CREATION, base | both)
@@ -88,7 +89,7 @@ def test_the_first_field_that_has_a_value_counts(tmp_path: Path) -> None:
 
 
 def test_null_is_absent_from_all(tmp_path: Path) -> None:
-    base = {"winlog.channel": "Sysmon", "event.code": "1"}
+    base: dict[str, Any] = {"winlog.channel": "Sysmon", "event.code": "1"}
     detection = "s: {Image: null}\ncondition: s"
     assert fires(tmp_path, detection, CREATION, base)
     assert not fires(
@@ -101,7 +102,7 @@ def test_null_is_absent_from_all(tmp_path: Path) -> None:
     [{"winlog.event_data.CommandLine": "x"}, {"CommandLine": "x"}],
 )
 def test_a_field_in_no_table_is_looked_for_with_prefix_then_as_it_is(
-    tmp_path: Path, fields: dict[str, str]
+    tmp_path: Path, fields: dict[str, Any]
 ) -> None:
     event = {"winlog.channel": "Sysmon", "event.code": "1", **fields}
     assert fires(tmp_path, "s: {CommandLine: x, EventID: 1}\ncondition: s", CREATION, event)
