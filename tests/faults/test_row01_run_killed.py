@@ -89,9 +89,19 @@ def write_while_killed(home: Path, kills: int, lines: int) -> None:
     assert written == lines
 
 
+def until_locked(home: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the process is at work."""
+    lock = home / "state" / "run.lock"
+    deadline = time.monotonic() + 30
+    while not (lock.exists() and lock.read_text().strip() == str(process.pid)):
+        assert time.monotonic() < deadline, "soc run does not start"
+        time.sleep(0.05)
+
+
 def settle(home: Path, lines: int) -> None:
     """Let it finish and stop it as an admin does."""
     with running(home) as process:
+        until_locked(home, process)
         deadline = time.monotonic() + 60
         with closing(open_store(home / "state" / "store")) as store:
             while time.monotonic() < deadline:
@@ -129,10 +139,7 @@ def test_every_line_is_stored_once_and_every_alert_raised_once(home: Path) -> No
 def test_a_second_run_on_the_same_state_is_refused_with_the_owner(home: Path) -> None:
     (home / "auth.log").write_text(line(1))
     with running(home) as first:
-        lock = home / "state" / "run.lock"
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and not (lock.exists() and lock.read_text()):
-            time.sleep(0.05)
+        until_locked(home, first)
         second = subprocess.run(
             [sys.executable, "-m", "soc", "run"],
             cwd=home,

@@ -5,11 +5,9 @@ import signal
 from types import FrameType
 from typing import TYPE_CHECKING
 
-import typer
-
 from soc.cli.common import QuietOption, RulesOption, StoreOption, settings
 from soc.cli.terminal import note
-from soc.errors import ContentError, Exit
+from soc.errors import ContentError
 from soc.i18n import _
 
 if TYPE_CHECKING:
@@ -49,6 +47,8 @@ def command(
     def end(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     state = config.paths.state
     key = node_key(state)
     with only_one(state, "run"):
@@ -68,7 +68,6 @@ def command(
             clock=now,
             raised=lambda finding: None if quiet else _tell(finding),
         )
-        before = [signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)]
         note(
             _("following {inputs} inputs with {rules} rules; Ctrl-C stops").format(
                 inputs=len(config.inputs), rules=len(loaded.report.rules)
@@ -79,10 +78,7 @@ def command(
             runner.run(stop)
         finally:
             found.close()
-            for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
-                signal.signal(number, handler)
     _farewell(runner.counters, quiet)
-    raise typer.Exit(Exit.DONE)
 
 
 class _Notes(logging.Handler):
