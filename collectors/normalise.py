@@ -174,11 +174,12 @@ def _decode(frame: Frame) -> tuple[str, Fields]:
     if frame.truncated:
         with contextlib.suppress(UnicodeDecodeError):
             raw = raw[: codecs.utf_8_decode(raw, "strict", False)[1]]  # not half a character
+    extra: Fields = {}
     try:
-        text, extra = raw.decode(), {}
+        text = raw.decode()
     except UnicodeDecodeError:
         text = raw.decode("utf-8", "replace")
-        extra = {"soc.original_base64": base64.b64encode(raw).decode()}
+        extra["soc.original_base64"] = base64.b64encode(raw).decode()
     if frame.truncated:
         extra["soc.truncated"] = True
     return text.removeprefix("\ufeff"), extra

@@ -1,4 +1,4 @@
-"""What all tests share: golden files, refreshed only by `pytest --golden-update`."""
+"""What all tests share: golden files are rewritten only when that is asked for."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,21 +11,23 @@ Golden = Callable[[Path, Any], None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--golden-update",
-        action="store_true",
-        help="write the golden files instead of comparing with them; review the diff",
-    )
+    """Add --golden-update; the diff it makes is read by a person."""
+    parser.addoption("--golden-update", action="store_true", help="rewrite golden files")
 
 
 @pytest.fixture
-def golden(request: pytest.FixtureRequest) -> Golden:
+def golden_update(request: pytest.FixtureRequest) -> bool:
+    """Whether golden files are to be rewritten instead of compared."""
+    return bool(request.config.getoption("--golden-update"))
+
+
+@pytest.fixture
+def golden(golden_update: bool) -> Golden:
     """Return a function that compares a JSON value with a golden file."""
-    update: bool = request.config.getoption("--golden-update")
 
     def compare(path: Path, value: Any) -> None:
         text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
-        if update:
+        if golden_update:
             path.write_bytes(text)
         assert path.is_file(), f"{path.name} is missing; make it with --golden-update"
         assert orjson.loads(text) == orjson.loads(path.read_bytes())

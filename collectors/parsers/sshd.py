@@ -6,6 +6,7 @@ taken from the end of the message, which sshd wrote, or from its beginning.
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Final
 
 from collectors.frame import Context
@@ -55,13 +56,18 @@ _REFUSED: Final[Fields] = {
 # First word of a message -> how it may go on. `.*` before an address is greedy: it takes what a
 # client wrote up to the last address, which is sshd's. Behind "Accepted" the user is a real one,
 # but the name in a certificate at the end is not: there the first address counts.
-_FORMS: Final[dict[str, tuple[tuple[re.Pattern[str], Fields], ...]]] = {}
+_FORMS: Final[dict[str, tuple[tuple[str, Fields], ...]]] = {}
 
 
 def _form(first: str, pattern: str, fields: Fields) -> None:
-    compiled = re.compile(first + pattern, re.A | re.S)
     word = first.partition(" ")[0]
-    _FORMS[word] = (*_FORMS.get(word, ()), (compiled, fields))
+    _FORMS[word] = (*_FORMS.get(word, ()), (first + pattern, fields))
+
+
+@cache
+def _compiled(word: str) -> tuple[tuple[re.Pattern[str], Fields], ...]:
+    # On first use: looking at the list of parsers must stay quick.
+    return tuple((re.compile(form, re.A | re.S), fields) for form, fields in _FORMS[word])
 
 
 _FROM = r"from (?P<ip>\S+)(?: port (?P<port>[0-9]+))?"
@@ -147,6 +153,17 @@ _form(
     r" Connection from (?P<ip>\S+) port (?P<port>[0-9]+): (?P<reason>.*?)" + _PREAUTH,
     _REFUSED,
 )
+_form("banner", r" exchange: Connection from (?P<ip>\S+) port (?P<port>[0-9]+): .*$", _REFUSED)
+_form(
+    "Starting",
+    r" session: .*? for (?P<user>\S+) from (?P<ip>\S+) port (?P<port>[0-9]+) id [0-9]+$",
+    {"event.category": ["session"], "event.type": ["start"], "event.action": "ssh_session"},
+)
+_form(
+    "Close",
+    r" session: user (?P<user>\S+) from (?P<ip>\S+) port (?P<port>[0-9]+) id [0-9]+$",
+    {"event.category": ["session"], "event.type": ["end"], "event.action": "ssh_session"},
+)
 _form("refused", r" connect from \S* \((?P<ip>[^()\s]+)\)$", _REFUSED)
 _form(
     "reverse",
@@ -157,7 +174,8 @@ _form(
 
 def parse(record: str, context: Context) -> Iterable[Fields]:
     """Return what a message of sshd says; raise ValueError for one that is not about a client."""
-    for pattern, constant in _FORMS.get(record.partition(" ")[0], ()):
+    word = record.partition(" ")[0]
+    for pattern, constant in _compiled(word) if word in _FORMS else ():
         if match := pattern.match(record):
             return (_fields(match.groupdict(), constant),)
     raise ValueError("not a message about a client")
