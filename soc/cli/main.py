@@ -75,7 +75,7 @@ def build(plugin: Plugin) -> Any:  # noqa: ANN401 - typer keeps its command clas
     if app is not None:
         app.rich_markup_mode = None
         command: Any = get_group(app)
-        command.help = command.help or (module.__doc__ or "").strip()
+        command.help = command.help or plugin.summary()
     else:
         app = typer.Typer(rich_markup_mode=None, add_completion=False)
         app.command(plugin.name)(module.command)

@@ -118,7 +118,7 @@ def _packages() -> Checks:
         if name:
             groups.setdefault(wanted_by[1] if wanted_by else "", []).append(name[0])
     for extra, names in groups.items():
-        if extra == "dev":
+        if extra in ("dev", "build"):
             continue
         missing = [name for name in names if not _installed(name)]
         title = f"packages[{extra}]" if extra else "packages"
