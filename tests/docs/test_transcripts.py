@@ -48,7 +48,7 @@ def test_the_page_is_true(page: Path, tmp_path: Path) -> None:
         assert ran.code in (0, 1), f"{command}: {ran.err}"
         said = [line.strip() for line in (ran.out + ran.err).splitlines()]
         for line in shown:
-            assert line in said, f"{page.name}: {command}: not said: {line}\n" + "\n".join(said[:60])
+            assert line in said, f"{command}: not said: {line}\n" + "\n".join(said[:60])
 
 
 def test_the_readme_has_a_transcript() -> None:
