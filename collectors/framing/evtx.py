@@ -1,13 +1,16 @@
 """Windows event log files: every record as the JSON of the evtx library.
 
-A record (or chunk) that cannot be read becomes a frame that says why: nothing is lost unseen.
+A file is a header and chunks of 64 KiB that stand alone, so the library gets one chunk at a time:
+a pipe can be read, memory is bounded, and damage stays in its chunk. What cannot be read becomes
+a frame that says why: nothing is lost unseen.
+Layout: https://github.com/libyal/libevtx, Windows XML Event Log (EVTX) format.
 """
 
 import io
-import tempfile
+import struct
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final
 
 from evtx import PyEvtxParser
 
@@ -16,10 +19,20 @@ from soc.errors import InputError
 
 HEADER: Final = 4096
 CHUNK: Final = 65536
-FIRST_RECORD: Final = 512
+_FILE_MAGIC: Final = b"ElfFile\0"
+# Of the file's own header only the magic counts, so that damage to the rest costs nothing: first
+# and last chunk, next record, header size, version 3.1, size of this block, number of chunks.
+_FILE_HEADER: Final = struct.pack("<8s3QI4H", _FILE_MAGIC, 0, 0, 1, 128, 1, 3, HEADER, 1).ljust(
+    HEADER, b"\0"
+)
+_CHUNK_MAGIC: Final = b"ElfChnk\0"
+_RECORDS: Final = 512
 """Where records begin in a chunk; each: magic, its size, ..., its size again."""
-RECORD_MAGIC: Final = b"**\0\0"
-MIN_RECORD: Final = 28
+_RECORD_MAGIC: Final = b"**\0\0"
+_MIN_RECORD: Final = 28
+# Two hash tables of a chunk, first place and end: of names, and of templates. A bucket is the
+# offset of an entry, and an entry begins with the offset of the next one of its bucket.
+_TABLES: Final = ((128, 384), (384, 512))
 
 
 def frames(stream: BinaryIO) -> Iterator[Frame]:
@@ -27,14 +40,13 @@ def frames(stream: BinaryIO) -> Iterator[Frame]:
 
     Raises InputError for a file whose header cannot be read.
     """
-    if not stream.seekable():
-        with tempfile.TemporaryFile() as copy:
-            while block := stream.read(CHUNK):
-                copy.write(block)
-            copy.seek(0)
-            yield from frames(cast(BinaryIO, copy))
-        return
-    for place, (number, raw) in enumerate(chain(_records(stream), _cut_off(stream))):
+    header = _exactly(stream, HEADER)
+    if len(header) < HEADER or not header.startswith(_FILE_MAGIC):
+        raise InputError(
+            "not a readable event log file: it has no whole header",
+            hint="wevtutil export-log makes a sound copy on the machine it comes from",
+        )
+    for place, (number, raw) in enumerate(chain.from_iterable(_chunks(stream))):
         yield Frame(
             raw=raw[:MAX_RECORD],
             position=f"{number}.{place}",
@@ -42,48 +54,92 @@ def frames(stream: BinaryIO) -> Iterator[Frame]:
         )
 
 
-def _cut_off(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield the records of a last chunk that is not whole; the library skips it."""
-    size = stream.seek(0, io.SEEK_END)
-    cut = (size - HEADER) % CHUNK
-    if size <= HEADER or not cut:
+Records = Iterator[tuple[int, bytes]]
+
+
+def _chunks(stream: BinaryIO) -> Iterator[Records]:
+    number = 0
+    while chunk := _exactly(stream, CHUNK):
+        if chunk.strip(b"\0"):  # the rest of a file is often empty
+            yield _of_chunk(number, chunk)
+        number += 1
+
+
+def _of_chunk(number: int, chunk: bytes) -> Records:
+    whole = chunk if len(chunk) == CHUNK else _whole_records(chunk)
+    mended = _mended(whole.ljust(CHUNK, b"\0"))
+    if not chunk.startswith(_CHUNK_MAGIC[: len(chunk)]) or mended is None:
+        yield 0, _unreadable(f"chunk {number} is damaged")
         return
-    stream.seek(0)
-    header = stream.read(HEADER)
-    stream.seek(size - cut)
-    chunk = stream.read(cut)
-    whole = _whole_records(chunk)
-    yield from _records(io.BytesIO(header + whole.ljust(CHUNK, b"\0")))
+    if len(whole) > _RECORDS:
+        yield from _records(mended)
     if chunk[len(whole) :].strip(b"\0"):
-        yield 0, f"unreadable event log record: the file ends inside it, at byte {size}".encode()
+        yield 0, _unreadable(f"the file ends inside chunk {number}")
+
+
+def _exactly(stream: BinaryIO, size: int) -> bytes:
+    """Return so many bytes, fewer only at the end of the stream."""
+    data = bytearray()
+    while len(data) < size and (piece := stream.read(size - len(data))):
+        data += piece
+    return bytes(data)
 
 
 def _whole_records(chunk: bytes) -> bytes:
-    """Return a chunk up to the record that the cut went through."""
-    end = FIRST_RECORD
-    while chunk[end : end + 4] == RECORD_MAGIC:
-        size = int.from_bytes(chunk[end + 4 : end + 8], "little")
-        if size < MIN_RECORD or end + size > len(chunk):
+    """Return a chunk up to the record that the end of the file cut."""
+    end = _RECORDS
+    while chunk[end : end + 4] == _RECORD_MAGIC:
+        size = _number(chunk, end + 4)
+        if size < _MIN_RECORD or end + size > len(chunk):
             break
         end += size
     return chunk[:end]
 
 
-def _records(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    try:
-        # One thread: records come in file order, and a reader stays one process wide.
-        records: Any = PyEvtxParser(stream, 1).records_json()
-    except (OSError, RuntimeError) as error:
-        raise InputError(
-            f"not a readable event log file: {error}",
-            hint="wevtutil export-log makes a sound copy on the machine it comes from",
-        ) from error
+def _mended(chunk: bytes) -> bytes | None:
+    """Return a chunk without circles in its tables, None when it cannot be mended.
+
+    One flipped bit may close a circle, and the library would follow it forever.
+    """
+    mended = bytearray(chunk)
+    for _ in range(2):
+        if not any([_cut_circles(mended, *table) for table in _TABLES]):
+            return bytes(mended)
+    return None
+
+
+def _cut_circles(chunk: bytearray, first: int, end: int) -> bool:
+    seen: set[int] = set()
+    cut = False
+    for bucket in range(first, end, 4):
+        link = bucket
+        while entry := _number(chunk, link):
+            if entry in seen or entry > CHUNK - 4:
+                chunk[link : link + 4] = bytes(4)
+                cut = True
+                break
+            seen.add(entry)
+            link = entry
+    return cut
+
+
+def _number(chunk: bytes | bytearray, place: int) -> int:
+    return int.from_bytes(chunk[place : place + 4], "little")
+
+
+def _records(chunk: bytes) -> Records:
+    # One thread: records come in file order, and a reader stays one process wide.
+    records: Any = PyEvtxParser(io.BytesIO(_FILE_HEADER + chunk), 1).records_json()
     while True:
         try:
             record = next(records)
         except StopIteration:
             return
         except RuntimeError as error:
-            yield 0, f"unreadable event log record: {error}".encode()
+            yield 0, _unreadable(str(error))
         else:
             yield record["event_record_id"], record["data"].encode()
+
+
+def _unreadable(why: str) -> bytes:
+    return f"unreadable event log record: {why}".encode()

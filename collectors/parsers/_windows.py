@@ -9,6 +9,7 @@ out `-` and empty ones.
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -17,7 +18,6 @@ from collectors.parsers._windows_events import MEANINGS, MODULES
 from collectors.parsers._windows_sysmon import Meaning
 from collectors.parsers._windows_values import NOTHING, Convert, number, text
 from collectors.parsing import Fields
-from soc.model.time import parse_iso
 
 DATASET: Final = "windows"
 MAX_NAME: Final = 128
@@ -123,6 +123,7 @@ def _named(data: Iterable[tuple[str, Any]]) -> dict[str, str]:
     return found
 
 
+@lru_cache(maxsize=4096)
 def _clean(name: str) -> str:
     """Return a name as Sigma writes it (spaces removed) that cannot break nesting or a screen."""
     name = "".join(name[:MAX_NAME].split())
@@ -182,7 +183,7 @@ def _time(system: Mapping[str, str], values: Mapping[str, str], zone: tzinfo) ->
     ):
         try:
             moment = datetime.fromisoformat(stamp or "")
-            return parse_iso(moment.replace(tzinfo=moment.tzinfo or where).isoformat())
+            return (moment if moment.tzinfo else moment.replace(tzinfo=where)).astimezone(UTC)
         except (ValueError, OverflowError):
             continue
     return None

@@ -78,7 +78,17 @@ def test_a_file_cut_inside_a_chunk_keeps_the_records_before_the_cut() -> None:
         assert sound == whole[: len(sound)]
         assert len(sound) < len(whole)
     assert sound
-    assert "the file ends inside it" in cut[-1]["error.message"]
+    assert "the file ends inside" in cut[-1]["error.message"]
+
+
+def test_a_circle_in_a_chunks_tables_is_not_followed() -> None:
+    content = bytearray(samples()[0].read_bytes())
+    chunk = evtx.HEADER
+    buckets = range(chunk + 128, chunk + 512, 4)
+    entries = [int.from_bytes(content[b : b + 4], "little") for b in buckets]
+    for entry in filter(None, entries):  # each entry says that it is its own successor
+        content[chunk + entry : chunk + entry + 4] = entry.to_bytes(4, "little")
+    assert len(read(bytes(content))) == len(read(samples()[0].read_bytes()))
 
 
 @pytest.mark.parametrize("content", [b"", b"ElfFile\0", b"ElfFile\0" + bytes(90), b"A" * 70_000])
