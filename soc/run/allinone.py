@@ -23,7 +23,7 @@ from soc.alerts.raising import raise_alerts
 from soc.errors import InputError, StoreError
 from soc.model.event import Event
 from soc.model.finding import Finding
-from soc.store.base import Checkpoint, Position, Store
+from soc.store.base import Checkpoint, Position, Retention, Store
 
 log = logging.getLogger("soc.run")
 
@@ -32,6 +32,8 @@ IDLE: Final = 0.2
 """Seconds to wait when there is nothing to do."""
 RETRY: Final = 2.0
 """Seconds to wait when the store refuses."""
+RETAIN_EVERY: Final = 3600.0
+"""Seconds between two looks at what the retention drops."""
 CURSOR: Final = "detect"
 SAMPLE: Final = 50
 """Records that tell what a file holds."""
@@ -77,9 +79,11 @@ class Runner:
     key: bytes
     observer: str
     clock: Callable[[], datetime]
+    retention: Retention = field(default_factory=Retention)
     now: Callable[[], float] = time.monotonic
     counters: Counters = field(default_factory=Counters)
     raised: Callable[[Finding], None] = lambda finding: None
+    _retained: float | None = None
     _followers: dict[str, Follower] = field(default_factory=dict)
     _normalisers: dict[str, Normaliser | None] = field(default_factory=dict)
 
@@ -87,6 +91,7 @@ class Runner:
         """Work until told to stop; a store that refuses is tried again, nothing is lost."""
         while not stop.is_set():
             try:
+                self._retain()
                 busy = self.step()
             except StoreError as error:
                 log.error("%s", error)
@@ -179,6 +184,13 @@ class Runner:
             Checkpoint(CURSOR, {"cursor": batch.cursor}, checkpoint.version, checkpoint.epoch)
         )
         return True
+
+    def _retain(self) -> None:
+        """Drop the days of events that the retention does not keep, once an hour."""
+        if self._retained is None or self.now() - self._retained >= RETAIN_EVERY:
+            self._retained = self.now()
+            for name in self.store.retain(self.retention, now=self.clock()):
+                log.warning("%s was dropped: the retention keeps it no longer", name)
 
     def _forget(self) -> None:
         """Drop what was read but perhaps not stored; the stored positions are the truth."""

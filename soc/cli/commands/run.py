@@ -33,6 +33,7 @@ def command(
     from soc.run.detection import detection, rule_paths
     from soc.run.node import node_key, only_one
     from soc.run.settings import zone
+    from soc.store.base import Retention
     from soc.store.open import open_store
 
     config = settings(store=store, rules=rules)
@@ -66,6 +67,7 @@ def command(
             key=key,
             observer=config.node.name,
             clock=now,
+            retention=Retention(config.retention.days, config.retention.bytes),
             raised=lambda finding: None if quiet else _tell(finding),
         )
         note(

@@ -28,7 +28,7 @@ _SETUP: Final = (
     "PRAGMA trusted_schema = OFF",
 )
 _HINTS: Final = {
-    sqlite3.SQLITE_FULL: ("the disk is full", "free space, or: soc store retain"),
+    sqlite3.SQLITE_FULL: ("the disk is full", "free space, or set [retention] in soc.toml"),
     sqlite3.SQLITE_BUSY: ("another process holds the store", "wait for it, or stop it"),
     sqlite3.SQLITE_LOCKED: ("another process holds the store", "wait for it, or stop it"),
     sqlite3.SQLITE_READONLY: ("the store is not writable", "check owner and mode of the file"),
