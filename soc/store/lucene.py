@@ -40,6 +40,11 @@ def read(text: str, now: datetime | None) -> q.Node:
     if not text.strip():
         return q.All()
     try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        place = f"column {error.start + 1}"
+        raise UsageError("the query is not valid text", where=place, hint="use UTF-8") from None
+    try:
         found = luqum_parse(text)
     except ParseError as error:
         _unreadable(text, str(error))

@@ -71,8 +71,8 @@ class Appender:
         return newest
 
     def _begin(self, day: Day) -> Day:
+        self._days.database(day).create()  # first: what the catalogue names, others open
         self._catalogue.save(day)
-        self._days.database(day).create()
         return day
 
     def _succeed(self, day: Day) -> Day:

@@ -129,16 +129,9 @@ class Catalogue:
                 "DELETE FROM day WHERE series = ? AND day = ?", (day.series, day.day)
             )
 
-    def adopt(self, folder: Path) -> None:
-        """Enter day files that are there but not known: `state.db` was lost or restored."""
-        known = {day.file for day in self.days()}
-        for series, day in _files(folder):
-            entry = Day(series, day, Span(0, MAX_MILLIS), Span(0, 1 << 48), loose_ids=True)
-            if entry.file not in known:
-                self.save(entry)
 
-
-def _files(folder: Path) -> Iterator[tuple[str, str]]:
+def day_files(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield (series, day) of the day files in a folder."""
     for path in folder.iterdir():
         if found := _FILE.fullmatch(path.name):
             yield found[1], found[2]

@@ -73,7 +73,7 @@ class Database:
         self._closed = False
 
     def create(self) -> None:
-        """Make the file, private to its owner, and make its name durable."""
+        """Make the file with its schema, private to its owner, and make its name durable."""
         with explained(self.path):
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -81,6 +81,8 @@ class Database:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+        with self.read():
+            pass
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

@@ -6,15 +6,18 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
 from soc.errors import StoreError
-from soc.store.sqlite.catalogue import Day
+from soc.store.sqlite import documents as d
+from soc.store.sqlite.catalogue import Catalogue, Day, Span, day_files
 from soc.store.sqlite.database import Damaged, Database
 from soc.store.sqlite.schema import DAY
 
 MAX_OPEN: Final = 16
+EVER: Final = Span(0, 1 << 48)
 T = TypeVar("T")
 _log = logging.getLogger("soc.store")
 
@@ -55,6 +58,15 @@ class Days:
                 raise
             self.report(day, error)
         return default
+
+    def adopt(self, catalogue: Catalogue) -> None:
+        """Enter day files that nobody knows: `state.db` was lost, or a crash came in between."""
+        known = {day.file for day in catalogue.days()}
+        for series, name in day_files(self._folder):
+            day = Day(series, name)
+            if day.file not in known:
+                times = Span().widened(self.read(day, d.extent, []))
+                catalogue.save(replace(day, times=times, ids=EVER, loose_ids=True))
 
     def report(self, day: Day, error: StoreError) -> None:
         """Say once that a day cannot be read."""

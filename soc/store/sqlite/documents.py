@@ -165,6 +165,12 @@ def _free(connection: sqlite3.Connection, at: int) -> int:
             end += 1 << BITS
 
 
+def extent(connection: sqlite3.Connection) -> list[int]:
+    """Return the lowest and highest @timestamp in milliseconds; empty without documents."""
+    low, high = connection.execute("SELECT min(at), max(at) FROM document").fetchone()
+    return [] if low is None else [max((low >> BITS) - spill(connection), 0), high >> BITS]
+
+
 def spill(connection: sqlite3.Connection) -> int:
     """Return by how many milliseconds a document may stand behind its time."""
     return fact(connection, "spill")

@@ -53,7 +53,7 @@ class SqliteStore:
         try:
             with self._lock.held():
                 self._state.create()
-                self._catalogue.adopt(folder)
+                self._days.adopt(self._catalogue)
         except BaseException:
             self.close()
             raise
