@@ -208,9 +208,9 @@ def _rules(settings: Settings) -> Checks:
 
 
 def _pipelines(rules: "Sequence[Rule]") -> Checks:
-    from detectors.sigma.pipeline import Pipelines
+    from soc.run.detection import pipelines
 
-    served = len(rules) - len(Pipelines.shipped().unserved(rules))
+    served = len(rules) - len(pipelines().unserved(rules))
     detail = _("{served} of {all} rules have a log source").format(served=served, all=len(rules))
     yield Check("pipelines", "ok" if served == len(rules) else "warning", detail)
 

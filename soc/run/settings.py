@@ -157,7 +157,7 @@ def _defaults(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str,
         "paths": {"state": str(state)},
         "store": {"url": f"sqlite:{state}/store"},
         "node": {"name": socket.gethostname() or "localhost"},
-        "rules": {"paths": [str(Path(path) / "sigma") for path in rules.__path__]},
+        "rules": {"paths": [str(rules.SIGMA)]},
     }
 
 
