@@ -30,6 +30,7 @@ MAX_DEPTH: Final = 16
 Path = tuple[str | int, ...]
 
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,15})")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _CONSTANTS: Final[dict[str, bool | None]] = {"": None, "null": None, "true": True, "false": False}
 
 
@@ -99,6 +100,8 @@ class _Builder:
 
     def _scalar(self, event: ScalarEvent) -> None:
         self._plain(event)
+        if not event.value.isascii() and _SURROGATE.search(event.value):
+            raise self._wrong(event, "this is not Unicode text: half of a surrogate pair")
         if self._open and isinstance(self._open[-1][0], dict) and self._key is None:
             container, path = self._open[-1]
             if event.value in container:

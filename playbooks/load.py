@@ -27,10 +27,12 @@ def load(path: Path) -> Playbook:
 
 def loads(text: str, source: str) -> Playbook:
     """Return the playbook of a text; raise ContentError for the first thing that is wrong."""
-    playbook, problems = examine(text, source)
-    if problems or playbook is None:
-        raise problems[0]
-    return playbook
+    return _first(*examine(text, source))
+
+
+def from_values(values: Mapping[str, Any], source: str) -> Playbook:
+    """Return the playbook of a document that was loaded before; raise ContentError."""
+    return _first(*_examine(Document(source, dict(values))))
 
 
 def find(name: str, folder: Path = LIBRARY) -> Playbook:
@@ -55,6 +57,16 @@ def examine(text: str, source: str) -> tuple[Playbook | None, list[ContentError]
         document = read(text, source)
     except ContentError as error:
         return None, [error]
+    return _examine(document)
+
+
+def _first(playbook: Playbook | None, problems: list[ContentError]) -> Playbook:
+    if problems or playbook is None:
+        raise problems[0]
+    return playbook
+
+
+def _examine(document: Document) -> tuple[Playbook | None, list[ContentError]]:
     problems = _shape(document)
     if problems:
         return None, problems

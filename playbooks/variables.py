@@ -35,6 +35,7 @@ def typed(kind: str, text: str) -> Typed:
     if len(text) > MAX_VALUE:
         raise InputError(f"a value is longer than {MAX_VALUE} characters")
     try:
+        text.encode()
         return TYPES[kind](text)
     except (ValueError, RecursionError):
         raise InputError(f"{text[:80]!r} is not of type {kind}") from None

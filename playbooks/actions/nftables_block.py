@@ -26,6 +26,7 @@ KERNEL_ENDS = True
 FAMILY: Final = "inet"
 TABLE: Final = "metrosoc"
 MARK: Final = "transient"
+AFTERWARDS: Final = "the table goes too, if we made it and it is empty then"
 SLACK: Final = 2
 """Seconds: the kernel rounds, and time passes between applying and reading back."""
 
@@ -95,7 +96,7 @@ def observe(target: Target, view: PacketFilterView) -> State:
         "transient": items is None or _chain(items, MARK),
         "here": here,
         "overlaps": [] if here else _overlaps(target, entries),
-        "peers": sorted({f"{peer} on our port {port}" for peer, port in peers}),
+        "peers": sorted(set(peers)),
     }
     if here is None:
         return State("not blocked", data)
@@ -119,7 +120,7 @@ def plan(request: Request, state: State) -> Change:
     return Change(
         summary=f"drop every packet {what} {request.target.name}",
         do=_blocking(request, transient=bool(state.data["transient"])),
-        undo=[*_removing(request.target), "and the table, if we made it and it is empty then"],
+        undo={"commands": _removing(request.target), "then": AFTERWARDS},
         needed=here is None or here.get("expires", request.seconds) + SLACK < request.seconds,
         cuts_off=tuple(state.data["peers"]),
     )

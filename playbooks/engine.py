@@ -1,0 +1,300 @@
+"""Runs a playbook: journals what it means to do, does it once, reads it back, journals that.
+
+`walk` says where a run stands; this module carries out the one action that is due. Kill it
+anywhere: `resume` reads the journal, looks at the device before it changes it, and goes on. The
+caller holds the journal's lock; clock, views and ports are handed in.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from playbooks.effect import Action, Request
+from playbooks.holding import Holder
+from playbooks.ledger import Claim, parsed
+from playbooks.load import from_values
+from playbooks.model import Playbook
+from playbooks.plan import Effect, effect, make
+from playbooks.walk import ITERATION, Due, Finished, Result, walk
+from soc.errors import InputError, Refused, SocError
+from soc.model.time import iso
+
+Record = Mapping[str, Any]
+RESULTS: Final = ("effect.done", "effect.failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who wants a run, why, and the alert that it answers."""
+
+    actor: str
+    reason: str = ""
+    alert: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a run stands: its status (open, done, failed), its effects, and what is in force."""
+
+    run: str
+    playbook: str
+    status: str
+    detail: str
+    started: str
+    effects: tuple[Record, ...]
+    in_force: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine(Holder):
+    """Starts, resumes and undoes runs."""
+
+    def start(
+        self, run: str, playbook: Playbook, inputs: Mapping[str, str], agreed: str, origin: Origin
+    ) -> Report:
+        """Carry out the plan with this hash; raise Refused when it would not be the same now."""
+        now = self.clock()
+        plan = make(playbook, inputs, self.views, self.guard, now)
+        if plan.hash != agreed:
+            raise Refused(
+                "this is not the plan that was agreed to: the playbook, its inputs or the state "
+                "of what it changes are different now",
+                hint="look at the plan again: soc playbook plan",
+            )
+        if any(one.change.needed for one in plan.effects):
+            self.guard.allow(self.ledger.spent(now))
+        if any(self.journal.records(run)):
+            raise Refused(f"there is a run {run} already", hint="soc playbook resume")
+        with self.journal.write() as writer:
+            writer.record(
+                "run.started",
+                run,
+                now,
+                actor=origin.actor,
+                reason=origin.reason,
+                alert=origin.alert,
+                plan=plan.as_dict(),
+                playbook=dict(playbook.document),
+                source=playbook.source,
+            )
+        return self.resume(run)
+
+    def resume(self, run: str) -> Report:
+        """Go on with a run until it is over; a run that is over is only reported."""
+        history = list(self.journal.records(run))
+        started = _started(history, run)
+        if _finished(history) is not None:
+            return report(history, self.ledger.claims(run=run))
+        playbook = from_values(started["playbook"], started["source"])
+        results = {
+            record["step"]: Result(
+                record["kind"] == "effect.done", record["detail"], record.get("outputs", {})
+            )
+            for record in history
+            if record["kind"] in RESULTS
+        }
+        inputs: Mapping[str, str] = started["plan"]["inputs"]
+        while isinstance(due := walk(playbook, inputs, results), Due):
+            results[due.step.id] = self._step(history, due)
+        self._finish(run, due)
+        return self.status(run)
+
+    def abandon(self, run: str, actor: str) -> Report:
+        """End a run where it stands and take back all that it put in force."""
+        history = list(self.journal.records(run))
+        _started(history, run)
+        if _finished(history) is None:
+            with self.journal.write() as writer:
+                writer.record(
+                    "run.finished", run, self.clock(), status="failed", detail=f"undone by {actor}"
+                )
+        self.undo(run, actor)
+        return self.status(run)
+
+    def status(self, run: str) -> Report:
+        """Return how a run stands; raise InputError when there is none."""
+        return report(list(self.journal.records(run)), self.ledger.claims(run=run))
+
+    def _step(self, history: Sequence[Record], due: Due) -> Result:
+        run, step = history[0]["run"], due.step
+        intents = [r for r in history if r["kind"] == "effect.intended" and r["step"] == step.id]
+        try:
+            verb = self._verb(step.action)
+            if intents:
+                claim = Claim(**intents[0]["claim"])
+                return self._again(verb, self.ledger.find(claim.key) or claim)
+            found = effect(step, due.values, "", self.views, self.guard, self.clock())
+            self._as_agreed(found, history[0]["plan"]["effects"])
+            holders = self.ledger.holders(f"{verb.name} {found.target.name}")
+            if not found.change.needed and not holders:
+                return self._done(run, step.id, f"already so: {found.state.summary}", {})
+            return self._carry_out(verb, self._intend(verb, history[0], found, holders))
+        except SocError as error:
+            return self._failed(run, step.id, str(error))
+
+    def _as_agreed(self, found: Effect, agreed: Sequence[Record]) -> None:
+        same = ("step", "action", "target", "arguments", "tier", "lease")
+        mine = found.as_dict()
+        for each in agreed:
+            if all(each[name] == mine[name] for name in same):
+                if found.change.needed and each["do"] != mine["do"]:
+                    raise Refused("what it would do is not what was agreed to", where=found.name)
+                return
+        raise Refused("this effect is not in the plan that was agreed to", where=found.name)
+
+    def _intend(
+        self, verb: Action, started: Record, found: Effect, holders: Sequence[Claim]
+    ) -> Claim:
+        now = self.clock()
+        if verb.lease is not None:
+            self.guard.allow(self.ledger.spent(now))
+        else:
+            self.guard.running()
+        change = {"summary": found.change.summary, "do": found.change.do}
+        # Later holders take over how it was before the first of them: undone in any order,
+        # the last one leads back to there.
+        undo = holders[0].change["undo"] if holders else found.change.undo
+        claim = Claim(
+            key=effect_key(started["run"], found.step, ITERATION, found.target.name),
+            run=started["run"],
+            step=found.step,
+            action=verb.name,
+            target=found.target.name,
+            arguments=dict(found.target.arguments),
+            change={**change, "undo": undo},
+            playbook=started["plan"]["playbook"]["name"],
+            actor=started["actor"],
+            reason=started["reason"],
+            alert=started["alert"],
+            state="intended",
+            since=iso(now),
+            until=iso(now + timedelta(seconds=found.seconds)),
+        )
+        with self.journal.write() as writer:
+            writer.record("effect.intended", claim.run, now, step=claim.step, claim=claim.as_dict())
+            if verb.lease is not None:
+                self.ledger.put(claim)
+        return claim
+
+    def _again(self, verb: Action, claim: Claim) -> Result:
+        """Go on with an effect that was intended before the program stopped."""
+        if claim.state != "intended":
+            return self._failed(claim.run, claim.step, f"{claim.resource} is {claim.state}")
+        try:
+            self.guard.running()
+            self.guard.check(parsed(claim.action, claim.arguments))
+        except Refused as error:
+            return self._trouble(verb, claim, error)
+        if verb.lease is not None and claim.request(self.clock()).seconds == 0:
+            self.release(claim, "engine", how="expired")
+            detail = "the lease ran out before the run was resumed"
+            return self._failed(claim.run, claim.step, detail)
+        return self._carry_out(verb, claim)
+
+    def _carry_out(self, verb: Action, claim: Claim) -> Result:
+        try:
+            if verb.verify is None:
+                change, now = claim.planned(), self.clock()
+                target = parsed(claim.action, claim.arguments)
+                request = Request(target, 0, now, claim.key, claim.reason)
+                verb.apply(request, change, self.ports[verb.capability])
+                return self._done(claim.run, claim.step, change.summary, {})
+            if not self._verified(verb, claim, self.clock()):
+                self._hold(verb, [*self.ledger.holders(claim.resource), claim])
+        except SocError as error:
+            return self._trouble(verb, claim, error)
+        outputs = {name: claim.until for name in verb.outputs if name == "until"}
+        outcome = verb.verify(claim.request(self.clock()), self.views[verb.capability])
+        return self._held(claim, outcome.detail, {**outputs, **outcome.outputs})
+
+    def _held(self, claim: Claim, detail: str, outputs: Mapping[str, str]) -> Result:
+        with self.journal.write() as writer:
+            self.ledger.move(claim, "in_force")
+            writer.record(
+                "effect.done",
+                claim.run,
+                self.clock(),
+                step=claim.step,
+                key=claim.key,
+                detail=detail,
+                outputs=dict(outputs),
+            )
+        return Result(True, detail, outputs)
+
+    def _trouble(self, verb: Action, claim: Claim, error: SocError) -> Result:
+        """Say what holds after a change that failed: nothing, or nobody knows."""
+        if verb.verify is None:
+            return self._failed(claim.run, claim.step, str(error))
+        try:
+            holds = self._verified(verb, claim, self.clock())
+        except SocError:
+            return self._failed(claim.run, claim.step, f"{error}; it may be in force", claim)
+        if holds:
+            return self._held(claim, f"in force, although: {error}", {})
+        return self._failed(claim.run, claim.step, f"{error}; it is not in force", claim, gone=True)
+
+    def _done(self, run: str, step: str, detail: str, outputs: Mapping[str, str]) -> Result:
+        with self.journal.write() as writer:
+            writer.record(
+                "effect.done", run, self.clock(), step=step, detail=detail, outputs=dict(outputs)
+            )
+        return Result(True, detail, outputs)
+
+    def _failed(
+        self, run: str, step: str, detail: str, claim: Claim | None = None, *, gone: bool = False
+    ) -> Result:
+        with self.journal.write() as writer:
+            if claim:
+                self.ledger.move(claim, "failed" if gone else "unknown")
+            writer.record("effect.failed", run, self.clock(), step=step, detail=detail)
+        return Result(False, detail)
+
+    def _finish(self, run: str, end: Finished) -> None:
+        with self.journal.write() as writer:
+            writer.record("run.finished", run, self.clock(), status=end.status, detail=end.detail)
+
+
+def effect_key(run: str, step: str, iteration: int, target: str) -> str:
+    """Return the idempotency key of an effect, 32 hexadecimal digits."""
+    text = "\0".join((run, step, str(iteration), target))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def report(history: Sequence[Record], claims: Sequence[Claim]) -> Report:
+    """Return how a run stands from its records and the claims it holds."""
+    started = _started(history, "")
+    finished = _finished(history)
+    return Report(
+        run=started["run"],
+        playbook=started["plan"]["playbook"]["name"],
+        status=finished["status"] if finished else "open",
+        detail=finished["detail"] if finished else "",
+        started=started["at"],
+        effects=tuple(record for record in history if record["kind"] in RESULTS),
+        in_force=tuple(claims),
+    )
+
+
+def runs(history: Sequence[Record]) -> list[list[Record]]:
+    """Return the records of each run, oldest run first."""
+    found: dict[str, list[Record]] = {}
+    for record in history:
+        found.setdefault(record["run"], []).append(record)
+    return [records for records in found.values() if records[0]["kind"] == "run.started"]
+
+
+def open_runs(history: Sequence[Record]) -> list[str]:
+    """Return the runs that wait to be resumed."""
+    return [records[0]["run"] for records in runs(history) if _finished(records) is None]
+
+
+def _started(history: Sequence[Record], run: str) -> Record:
+    if not history or history[0]["kind"] != "run.started":
+        raise InputError(f"there is no run {run[:80]!r}", hint="soc playbook status")
+    return history[0]
+
+
+def _finished(history: Sequence[Record]) -> Record | None:
+    return next((record for record in history if record["kind"] == "run.finished"), None)
