@@ -58,6 +58,9 @@ def decide(log: Sequence[Entry], alert: str, decision: Decision, now: datetime) 
 
 
 def _demand(decision: Decision) -> None:
+    for text in (decision.actor, decision.reason, decision.owner):
+        if any("\ud800" <= char <= "\udfff" for char in text):  # bytes that were not UTF-8
+            raise UsageError("the command line holds bytes that are not UTF-8", where=text)
     if decision.action == "close" and decision.verdict not in VERDICTS:
         known = ", ".join(VERDICTS)
         raise UsageError("closing an alert needs a verdict", hint=f"--verdict, one of {known}")

@@ -30,11 +30,6 @@ class Detection:
                 yield finding
 
 
-def rule_paths(configured: Sequence[Path]) -> list[Path]:
-    """Return the rules to load: those that are configured, else those that come with soc."""
-    return list(configured) or [rules.SIGMA]
-
-
 def pipelines() -> Pipelines:
     """Return the pipelines that come with soc."""
     return Pipelines.load([rules.PIPELINES])

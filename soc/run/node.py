@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from soc.errors import Refused, StoreError
+from soc.folders import private
 
 KEY_BYTES = 32
 
@@ -16,7 +17,7 @@ def node_key(state: Path) -> bytes:
     """Return the node's secret, made at first use; event ids of this node depend on it."""
     path = state / "node.key"
     try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private(state)
         try:
             key = path.read_bytes()
         except FileNotFoundError:

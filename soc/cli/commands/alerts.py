@@ -143,12 +143,11 @@ def show(
     from soc.alerts.context import gather
     from soc.alerts.triage import find
     from soc.cli.explain import document, lines
-    from soc.run.detection import rule_paths
     from soc.run.guides import guide
 
     with opened(store) as found:
         context = gather(found, find(found, alert))
-    text = guide(context.alert["rule.id"], rule_paths(settings().rules.paths))
+    text = guide(context.alert["rule.id"], settings().rules.paths)
     chosen = choose(format, json=json, output=output)
     with target(output) as stream:
         if chosen is OutputFormat.TABLE:

@@ -81,7 +81,7 @@ def command(
     from soc.model.finding import LEVELS
     from soc.model.time import now
     from soc.run.collecting import Reading
-    from soc.run.detection import detection, rule_paths
+    from soc.run.detection import detection
     from soc.run.summary import Summary
 
     if raw and events:
@@ -91,7 +91,7 @@ def command(
             _("{level!r} is not a level").format(level=fail_on), hint=", ".join(LEVELS)
         )
     config = settings(rules=rules)
-    loaded = detection(rule_paths(config.rules.paths))
+    loaded = detection(config.rules.paths)
     for rejection in loaded.report.rejected:
         note(_("rule left out: {why}").format(why=rejection), quiet=quiet)
     mode: Any = "raw" if raw else "events" if events else "auto"

@@ -3,6 +3,7 @@
 import sys
 
 from soc.cli.terminal import note
+from soc.folders import private
 from soc.i18n import _
 
 
@@ -32,7 +33,7 @@ def command() -> None:
     if state.is_dir():
         note(_("there already, unchanged: {path}").format(path=state))
     else:
-        state.mkdir(mode=0o700, parents=True)
+        private(state)
         note(_("made: {path}").format(path=state))
     for line in path.read_text("utf-8", errors="replace").splitlines():
         sys.stdout.write(safe(line) + "\n")

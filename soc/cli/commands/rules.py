@@ -1,5 +1,6 @@
 """Check and test Sigma rules: what loads, what does not and why, what hits and misses."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -158,10 +159,8 @@ def list_(
             )
 
 
-def _paths(paths: list[Path] | None) -> list[Path]:
-    from soc.run.detection import rule_paths
-
-    return rule_paths(paths or settings().rules.paths)
+def _paths(paths: list[Path] | None) -> Sequence[Path]:
+    return paths or settings().rules.paths
 
 
 def _row(verdict: str, where: str, problem: str, hint: str) -> dict[str, str]:

@@ -30,7 +30,7 @@ def command(
 
     from soc.model.time import now
     from soc.run.allinone import Input, Runner
-    from soc.run.detection import detection, rule_paths
+    from soc.run.detection import detection
     from soc.run.node import node_key, only_one
     from soc.run.settings import zone
     from soc.store.base import Retention
@@ -53,7 +53,7 @@ def command(
     state = config.paths.state
     key = node_key(state)
     with only_one(state, "run"):
-        loaded = detection(rule_paths(config.rules.paths))
+        loaded = detection(config.rules.paths)
         for rejection in loaded.report.rejected:
             note(_("rule left out: {why}").format(why=rejection))
         found = open_store(config.store.url)
