@@ -4,10 +4,10 @@ Shared by the parser (the literal in the query), the predicate (the value in the
 index (the token of both), so that the three cannot disagree.
 """
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any, Final, Literal
 
 from soc.model.alert import MUTABLE
@@ -67,7 +67,10 @@ def fold(text: str) -> str:
 
 def words(text: str) -> list[str]:
     r"""Return the words of a text: runs of `\w`, case-folded."""
-    return _WORD.findall(text.casefold())
+    return words_of_folded(text.casefold())
+
+
+words_of_folded: Final[Callable[[str], list[str]]] = _WORD.findall
 
 
 def text_of(value: Any) -> str:  # noqa: ANN401 - any JSON scalar
@@ -113,16 +116,17 @@ def boolean(value: Any) -> bool | None:  # noqa: ANN401
     return {"true": True, "false": False}.get(value) if isinstance(value, str) else None
 
 
-@lru_cache(maxsize=65536)
 def address(value: Any) -> int | None:  # noqa: ANN401
     """Return an IP address as a 128-bit number, IPv4 as ::ffff:a.b.c.d; None for anything else."""
     if not isinstance(value, str) or len(value) > 64:
         return None
     try:
-        found = ipaddress.ip_address(value)
-    except ValueError:
+        # The C library reads an address in a tenth of `ipaddress`'s time, and as strictly.
+        if ":" in value:
+            return int.from_bytes(inet_pton(AF_INET6, value))
+        return int.from_bytes(inet_pton(AF_INET, value)) | _V4_MAPPED
+    except (OSError, ValueError):
         return None
-    return int(found) | _V4_MAPPED if found.version == 4 else int(found)
 
 
 def network(text: str) -> tuple[int, int] | None:

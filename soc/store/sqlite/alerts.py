@@ -1,7 +1,6 @@
 """Alerts in `state.db`: evidence written once, the workflow's projection beside it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -30,7 +29,7 @@ def create(state: Database, alerts: Sequence[Event]) -> list[Verdict]:
     }
     with state.write() as connection:
         there = d.existing(connection, [one.id for one in batch.documents])
-        fresh = [replace(one, mutable=first[one.id]) for one in batch.without(there)]
+        fresh = [one._replace(mutable=first[one.id]) for one in batch.without(there)]
         d.insert(connection, fresh)
     return batch.verdicts(there)
 

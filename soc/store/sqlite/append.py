@@ -9,7 +9,7 @@ tokens 12, JSON 3, duplicates 2, tables 4, index 5, commit (merging the index, l
 
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import Final
@@ -142,7 +142,7 @@ class Batch:
 
     def __init__(self, events: Sequence[Event], name: str, tokens: Tokens) -> None:
         self.documents: list[d.Document] = []
-        self._made: list[Callable[[set[d.Id]], Verdict]] = []
+        self._outcomes: list[Verdict | tuple[str, d.Id]] = []
         seen: set[d.Id] = set()
         for event in events:
             identity = event.get(name)
@@ -150,14 +150,14 @@ class Batch:
             try:
                 document = d.prepare(event, name, tokens)
             except ValueError as error:
-                self._made.append(_always(Verdict(text, "rejected", str(error))))
+                self._outcomes.append(Verdict(text, "rejected", str(error)))
                 continue
             if document.id in seen:
-                self._made.append(_always(Verdict(text, "duplicate")))
+                self._outcomes.append(Verdict(text, "duplicate"))
                 continue
             seen.add(document.id)
             self.documents.append(document)
-            self._made.append(_unless_there(document.id, text))
+            self._outcomes.append((text, document.id))
 
     def without(self, there: set[d.Id]) -> list[d.Document]:
         """Return the documents whose ids are not there."""
@@ -165,12 +165,9 @@ class Batch:
 
     def verdicts(self, there: set[d.Id]) -> list[Verdict]:
         """Return a verdict per event, in order, given the ids that were there before."""
-        return [made(there) for made in self._made]
-
-
-def _always(verdict: Verdict) -> Callable[[set[d.Id]], Verdict]:
-    return lambda there: verdict
-
-
-def _unless_there(identity: d.Id, text: str) -> Callable[[set[d.Id]], Verdict]:
-    return lambda there: Verdict(text, "duplicate" if identity in there else "created")
+        return [
+            one
+            if isinstance(one, Verdict)
+            else Verdict(one[0], "duplicate" if one[1] in there else "created")
+            for one in self._outcomes
+        ]

@@ -7,10 +7,9 @@ spills into the next; the longest such drift is kept as a fact and widens every 
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -27,8 +26,7 @@ Row = tuple[int, Event]
 _PARAMETERS: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A document ready to be stored; `moment` is its @timestamp in clamped milliseconds."""
 
     id: Id
@@ -193,9 +191,14 @@ def count(connection: sqlite3.Connection) -> int:
 
 
 def page(
-    connection: sqlite3.Connection, match: str | None, low: int, high: int, limit: int
+    connection: sqlite3.Connection,
+    match: str | None,
+    test: Callable[[Event], bool],
+    low: int,
+    high: int,
+    limit: int,
 ) -> tuple[list[Row], int | None]:
-    """Return up to `limit` candidates with `at` in low..high, newest first.
+    """Return those of up to `limit` candidates with `at` in low..high that pass, newest first.
 
     Also where to go on: the highest `at` of the next page, None at the end.
     """
@@ -213,7 +216,9 @@ def page(
             (match, low, high, limit),
         ).fetchall()
     behind = rows[-1][0] - 1 if len(rows) == limit else None
-    return [(at, decoded(json, mutable)) for at, json, mutable in rows], behind
+    # One event at a time: thousands of live ones would keep the garbage collector busy.
+    passed = [(at, event) for at, *rest in rows if test(event := decoded(*rest))]
+    return passed, behind
 
 
 def after(connection: sqlite3.Connection, seq: int, limit: int) -> list[Row]:

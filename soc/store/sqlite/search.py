@@ -7,7 +7,7 @@ below the last `at`, so a slow reader never holds back the log.
 import heapq
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Final, Protocol, TypeVar
@@ -71,12 +71,22 @@ def matches(part: Part, plan: Plan, below: Place | None = None) -> Iterator[d.Ro
     behind: int | None = high
     nothing: tuple[list[d.Row], int | None] = ([], None)
     while behind is not None:
-        ask = partial(d.page, match=plan.match, low=low, high=behind, limit=size)
+        ask = partial(d.page, match=plan.match, test=plan.test, low=low, high=behind, limit=size)
         rows, behind = part.read(ask, nothing)
-        for row in rows:
-            if plan.test(row[1]):
-                yield row
+        yield from rows
         size = min(size * 4, LAST_PAGE)
+
+
+def visit(part: Part, plan: Plan, take: Callable[[Event], None]) -> None:
+    """Call `take` with every match in a file; none is kept."""
+
+    def taken(event: Event) -> bool:
+        if plan.test(event):
+            take(event)
+        return False
+
+    for _ in matches(part, replace(plan, test=taken)):
+        raise AssertionError("none is kept")
 
 
 def _highest(plan: Plan, spill: int) -> int:

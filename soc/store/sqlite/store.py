@@ -7,7 +7,6 @@ atomically. `state.db` holds alerts, workflow, leases, checkpoints and the catal
 """
 
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,6 +16,7 @@ from typing import Any, Final, TypeVar
 import orjson
 
 from soc.errors import UsageError
+from soc.folders import private
 from soc.model.alert import Entry
 from soc.model.event import Event
 from soc.store import base
@@ -30,7 +30,7 @@ from soc.store.sqlite.days import Days
 from soc.store.sqlite.lock import WriteLock
 from soc.store.sqlite.plan import Plan, plan
 from soc.store.sqlite.schema import STATE
-from soc.store.sqlite.search import Part, matches, page
+from soc.store.sqlite.search import Part, page
 from soc.store.sqlite.tail import tail
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class SqliteStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         with explained(folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private(folder)
         self._lock = WriteLock(folder / "append.lock")
         self._state = Database(folder / "state.db", STATE)
         self._catalogue = Catalogue(self._state)
@@ -138,22 +138,8 @@ class SqliteStore:
         asked = plan(query, since, until)
         parts = self._parts(collection, asked)
         if isinstance(by, base.Terms):
-            every = (event for part in parts for _, event in matches(part, asked))
-            return aggregate.terms(every, by)
-        if by.seconds < 1:
-            raise UsageError("a time bucket has at least one second")
-        counts: Counter[int] = Counter()
-        for part in parts:
-            counts += self._by_time(part, asked, by)
-        return aggregate.buckets(counts, by)
-
-    def _by_time(self, part: Part, asked: Plan, by: base.Histogram) -> Counter[int]:
-        if asked.whole_millis and asked.low > 0 and asked.high < MAX_MILLIS:
-            ask = partial(aggregate.times, low=asked.low, high=asked.high, by=by)
-            counts = part.read(ask, None)
-            if counts is not None:
-                return counts
-        return aggregate.histogram((event for _, event in matches(part, asked)), by)
+            return aggregate.terms(parts, asked, by)
+        return aggregate.histogram(parts, asked, by)
 
     def create_alerts(self, alerts_: Sequence[Event]) -> list[base.Verdict]:
         """Store alerts by `soc.alert.id`, durably; one that is there already is a duplicate."""

@@ -23,7 +23,7 @@ from soc.store.values import (
     number,
     searchable,
     text_of,
-    words,
+    words_of_folded,
 )
 
 VALUE_LENGTH: Final = 64
@@ -36,15 +36,22 @@ OVERFLOW: Final = "="
 
 _BREAKS: Final = re.compile(r"[\x00-\x20\x7f]")
 _SCALARS: Final = (str, int, float, bool)
+_MAX_FIELDS: Final = 2_000
 _CACHE_SIZE: Final = 50_000
 _CACHE_VALUE: Final = 200
 _UNIQUE: Final = frozenset({"event.id", "message"})
 
 
+Encode = Callable[[Any], str]
+
+
 def exact(field: str, text: str) -> str:
     """Return the token of a field's value; `text` is folded."""
     limit = ID_LENGTH if field == "event.id" else VALUE_LENGTH
-    return _BREAKS.sub("·", f"{field[:VALUE_LENGTH]}={text[:limit]}")
+    token = f"{field[:VALUE_LENGTH]}={text[:limit]}"
+    if token.isprintable() and " " not in token:  # a fifth of the time of the expression
+        return token
+    return _BREAKS.sub("·", token)
 
 
 def word(text: str) -> str:
@@ -81,17 +88,23 @@ class Tokens:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], str] = {}
+        self._fields: dict[str, tuple[Encode, dict[str, str] | None]] = {}
+        self._remembered = 0
 
     def of(self, event: Event) -> str:
         """Return the tokens of an event, separated by spaces; ValueError: a value is not JSON."""
-        known, parts = self._known, []
+        fields, parts = self._fields, []
         for field, value in event.items():
             if type(value) is list and len(value) == 1:
                 value = value[0]
             if type(value) is str:
-                part = known.get((field, value))
-                parts.append(self._learn(field, value) if part is None else part)
+                encode, known = fields.get(field) or self._meet(field)
+                if known is None:
+                    parts.append(encode(value))
+                elif (part := known.get(value)) is not None:
+                    parts.append(part)
+                else:
+                    parts.append(self._learn(encode, known, value))
             elif type(value) is list or type(value) is dict:
                 parts.extend(_encoder(path)(leaf) for path, leaf in leaves({field: value}))
             elif value is not None:
@@ -99,36 +112,47 @@ class Tokens:
         text = " ".join(parts)
         return text if len(text) <= MAX_TEXT else OVERFLOW
 
-    def _learn(self, field: str, value: str) -> str:
-        part = _encoder(field)(value)
-        if part and len(value) <= _CACHE_VALUE and field not in _UNIQUE:
-            if len(self._known) >= _CACHE_SIZE:
-                self._known.clear()
-            self._known[field, value] = part
+    def _meet(self, field: str) -> tuple[Encode, dict[str, str] | None]:
+        if len(self._fields) >= _MAX_FIELDS:
+            self._fields.clear()
+        encode = _encoder(field)
+        known: dict[str, str] = {}
+        met = (encode, None if encode is _checked or field in _UNIQUE else known)
+        self._fields[field] = met
+        return met
+
+    def _learn(self, encode: Encode, known: dict[str, str], value: str) -> str:
+        part = encode(value)
+        if len(value) <= _CACHE_VALUE:
+            self._remembered += 1
+            if self._remembered > _CACHE_SIZE:  # rather all at once than a queue to keep
+                self._fields.clear()
+                self._remembered = 0
+            known[value] = part
         return part
 
 
 @lru_cache(maxsize=65536)
-def _encoder(field: str) -> Callable[[Any], str]:
+def _encoder(field: str) -> Encode:
     """Return the function from a scalar of a field to its tokens; made once a field, for speed."""
-    if not searchable(field):
+    if not searchable(field) or kind(field) == "date":
         return _checked
     by_word = wordy(field)
-    plain = kind(field) == "keyword"
+    plain, numeric = kind(field) == "keyword", kind(field) == "number"
 
     def encode(value: Any) -> str:  # noqa: ANN401
         if type(value) is not str:
             _checked(value)
-            spelling = spelled(field, value)
+            spelling = str(value) if numeric and type(value) is int else spelled(field, value)
             return "" if spelling is None else exact(field, spelling)
-        folded = fold(value)
+        folded = value.casefold()
         spelling = folded if plain else spelled(field, value)
         part = "" if spelling is None else exact(field, spelling)
         if not by_word:
             return part
-        found = words(folded)
+        found = words_of_folded(folded)
         if len(folded) > WORD_LENGTH:
-            found = list({word(one) for one in found})
+            found = [word(one) for one in found]
         return f"{part} {' '.join(found)}"
 
     return encode
