@@ -1,6 +1,7 @@
 """Following files: every line once, in order, through every way a log file can be turned over."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def log(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def reader(log: Path):  # type: ignore[no-untyped-def]
+def reader(log: Path) -> Iterator[Reader]:
     made = Reader(log)
     yield made
     made.follower.close()
