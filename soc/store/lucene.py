@@ -94,7 +94,7 @@ class _Reader:
             case tree.BaseGroup():
                 return self.node(item.expr, field, depth + 1)
             case tree.AndOperation() | tree.UnknownOperation() | tree.OrOperation():
-                return self.operation(item, field, depth + 1)
+                return self.operation(item, field, depth)
             case tree.Not() | tree.Prohibit():
                 return q.Not(self.node(item.a, field, depth + 1))
             case tree.Plus():

@@ -81,7 +81,7 @@ def proposal(node: q.Node) -> str | None:
             return f"({' OR '.join(wanted)})" if wanted and len(wanted) == len(every) else None
         case q.Words(field, words):
             if field is None or source(field) not in MUTABLE:
-                return " AND ".join(_quoted(word(one)) for one in words)
+                return f"({' AND '.join(_quoted(word(one)) for one in words)})"
         case q.Wildcard(field, pattern):
             return _prefix(field, pattern)
         case q.Equals(field, value) if source(field) not in MUTABLE:

@@ -212,7 +212,7 @@ def stored(store: Store, events: list[Event]) -> None:
     store.append(events[half:], now=NOON + timedelta(days=1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(bodies, max_size=12), st.lists(queries, min_size=1, max_size=12))
 def test_search_finds_what_a_naive_reading_finds(
     some: list[dict[str, Any]], asked: list[Asked]
@@ -248,7 +248,7 @@ def escaped(text: str) -> str:
     return re.sub(r"(\W)", r"\\\1", text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(names, st.one_of(scalars, st.lists(scalars, max_size=3)), max_size=5))
 def test_the_index_never_misses_what_the_predicate_accepts(fields: dict[str, Any]) -> None:
     """For every value that stands in an event: its equality, its prefixes, its words."""

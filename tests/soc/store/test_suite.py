@@ -237,6 +237,22 @@ def test_absurd_times_are_stored_and_found(
     assert sum(bucket.count for bucket in store.aggregate(parse("*"), Histogram(3600))) == 2
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "source.ip:(" + " OR ".join(f"10.0.{n >> 8}.{n & 255}" for n in range(1400)) + ")",
+        " ".join(f"w{n}" for n in range(300)),
+        " OR ".join(f"(w{n} w{n + 1})" for n in range(300)),
+        "(" * 30 + "w1" + " OR x)" * 30,
+        " OR ".join(f"w{n}*" for n in range(300)),
+    ],
+)
+def test_wide_queries_are_answered(store: Store, noon: datetime, make: Make, query: str) -> None:
+    text = " ".join(f"w{n}" for n in range(400))
+    store.append([make(1, message=text, **{"source.ip": "10.0.5.9"}), make(2)], now=noon)
+    assert found(store, query) == [make(1, message=text, **{"source.ip": "10.0.5.9"})["event.id"]]
+
+
 def test_get_keeps_the_order_asked_for(store: Store, noon: datetime, make: Make) -> None:
     events = [make(n) for n in range(4)]
     store.append(events[:2], now=noon)
