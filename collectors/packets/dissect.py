@@ -242,7 +242,7 @@ class Dissector:
 
     def _talk(self, flow: Flow) -> Probe:
         ports = flow.ports or (0, 0)
-        return Probe(Tools(partial(self._emit, flow), self.carver, ports))
+        return Probe(Tools(partial(self._emit, flow), self.carver, ports, Probe))
 
     def _emit(
         self, flow: Flow, dataset: str, time: int, fields: Fields, *, from_client: bool = True

@@ -26,13 +26,13 @@ def message(data: bytes) -> Fields:
         raise ValueError("short DNS header")
     ident, flags, questions, answers, authorities, additional = unpack_from("!6H", data)
     opcode = flags >> 11 & 15
-    if opcode not in OPCODES or questions > 32 or not questions + answers + authorities:
+    if questions > 32 or not questions + answers + authorities:
         raise ValueError("not DNS")
     names = Names(data)
     fields: Fields = {
         "dns.id": str(ident),
         "dns.type": "answer" if flags & 0x8000 else "query",
-        "dns.op_code": OPCODES[opcode],
+        "dns.op_code": OPCODES.get(opcode, str(opcode)),
         "dns.header_flags": [name for name, bit in _FLAGS if flags & bit],
     }
     position = _questions(names, 12, questions, fields)
@@ -78,17 +78,15 @@ def _section(names: Names, position: int, count: int) -> tuple[list[dict[str, An
         if kind == _OPT:
             extended |= ttl >> 24 << 4
         else:
-            found.append(
-                {
-                    "name": name,
-                    "type": TYPES.get(kind, f"TYPE{kind}"),
-                    "class": CLASSES.get(klass & 0x7FFF, f"CLASS{klass}"),
-                    "ttl": ttl,
-                    "data": rdata(names, kind, position, size),
-                }
-            )
+            record = {
+                "name": name,
+                "type": TYPES.get(kind, f"TYPE{kind}"),
+                "class": CLASSES.get(klass & 0x7FFF, f"CLASS{klass}"),
+                "ttl": ttl,
+            }
+            found.extend(record | {"data": data} for data in rdata(names, kind, position, size))
         position += size
-    return found, position, extended
+    return found[:MAX_RECORDS], position, extended
 
 
 def _put(fields: Fields, sections: list[list[dict[str, Any]]]) -> None:
@@ -128,6 +126,7 @@ class _Tcp:
     tools: Tools
     name: str = "dns"
     done: bool = False
+    became: Conversation | None = None
     _waiting: dict[bool, bytes] = field(default_factory=dict)
 
     def feed(self, client: bool, data: bytes, time: int) -> None:

@@ -29,6 +29,7 @@ TYPES: Final = {
 _MAX_NAME: Final = 255
 _MAX_JUMPS: Final = 32
 _MAX_HEX: Final = 256
+_MAX_STRINGS: Final = 64
 _VISIBLE: Final = {code: chr(code) for code in range(33, 127) if chr(code) not in '.\\"'}
 _LABEL: Final = {code: _VISIBLE.get(code, f"\\{code:03d}") for code in range(256)}
 _TEXT: Final = {**_LABEL, 32: " ", 46: "."}
@@ -123,13 +124,17 @@ def _srv(names: Names, at: int, size: int) -> str:
     return " ".join((*map(str, names.numbers("!3H", at)), names.read(at + 6)[0]))
 
 
-def _txt(names: Names, at: int, size: int) -> str:
+def _strings(names: Names, at: int, size: int) -> list[str]:
     parts, end = [], at + size
     while at < end:
         length = names.data[at]
         parts.append(_text(names.data[at + 1 : min(at + 1 + length, end)]))
         at += 1 + length
-    return " ".join(parts)
+    return parts
+
+
+def _null(names: Names, at: int, size: int) -> str:
+    return _text(names.data[at : at + min(size, _MAX_HEX)])
 
 
 def _caa(names: Names, at: int, size: int) -> str:
@@ -166,8 +171,8 @@ _DATA: Final[dict[int, Callable[[Names, int, int], str]]] = {
     **dict.fromkeys((2, 3, 4, 5, 7, 8, 9, 12, 39), _name),
     **dict.fromkeys((15, 18, 36), _mx),
     6: _soa,
+    10: _null,
     33: _srv,
-    **dict.fromkeys((16, 99), _txt),
     257: _caa,
     **dict.fromkeys((24, 46), _rrsig),
     **dict.fromkeys((43, 59), _ds),
@@ -175,12 +180,20 @@ _DATA: Final[dict[int, Callable[[Names, int, int], str]]] = {
 }
 
 
-def rdata(names: Names, kind: int, at: int, size: int) -> str:
-    """Return a record's data as text; hexadecimal for what is unknown or broken."""
+_STRINGS: Final = frozenset({16, 99})
+
+
+def rdata(names: Names, kind: int, at: int, size: int) -> list[str]:
+    """Return a record's data as text; hexadecimal for what is unknown or broken.
+
+    It is one value, but for each string of a TXT record (as Suricata has it).
+    """
+    if kind in _STRINGS:
+        return _strings(names, at, size)[:_MAX_STRINGS] or [""]
     read = _DATA.get(kind)
     if read is not None and size:
         try:
-            return read(names, at, size)
+            return [read(names, at, size)]
         except ValueError:
             pass
-    return names.data[at : at + size][:_MAX_HEX].hex()
+    return [names.data[at : at + size][:_MAX_HEX].hex()]

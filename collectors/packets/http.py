@@ -69,6 +69,7 @@ class _Http:
 
     def __init__(self, tools: Tools) -> None:
         self.done = False
+        self.became: Conversation | None = None
         self._tools = tools
         self._pending: deque[_Exchange] = deque()
         self._sides = {True: _Side(), False: _Side()}
@@ -80,6 +81,9 @@ class _Http:
         if side.buffer:
             data, side.buffer = side.buffer + data, b""
         while data and not self.done:
+            if self.became is not None:
+                self.became.feed(client, data, time)
+                return
             if side.mode in ("body", "rest"):
                 data = self._content(client, side, data, time)
             elif side.mode == "head":
@@ -116,6 +120,10 @@ class _Http:
             self._end(client, side, time, whole=True)
 
     def finish(self, time: int) -> None:
+        asking = self._sides[True]
+        if asking.mode == "head" and begins_request(asking.buffer) and b"\n" in asking.buffer:
+            asking.buffer, data = b"", asking.buffer  # a head that never ended
+            self._asked(data, time)
         for client, side in self._sides.items():
             if side.exchange is not None:
                 self._end(client, side, time, whole=side.mode == "rest")
@@ -198,7 +206,9 @@ class _Http:
             self._begin(False, side, head, "body", 0)
             self._end(False, side, time, whole=True)
             self.finish(time)
-            self.done = True  # what follows is another protocol
+            self.done = head.status == 101  # what follows is another protocol
+            if not self.done:
+                self.became = self._tools.again(self._tools)
             return True
         length = head.length()
         if method == "HEAD" or head.status in (204, 304):

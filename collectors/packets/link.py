@@ -59,6 +59,11 @@ def ethertype(kind: int, data: bytes, offset: int) -> Found:
             kind, offset = _ppp(data, offset + 6)
         elif kind == 0x8926:  # VN-Tag
             kind, offset = _u16(data, offset + 4), offset + 6
+        elif kind == 0x894F:  # network service header (RFC 8300)
+            kind = _NSH.get(data[offset + 3] if offset + 4 <= len(data) else 0, kind)
+            offset += (_u16(data, offset) & 0x3F) * 4
+            if kind == 0x894F:
+                raise Other("NSH")
         elif kind == 0x6558:  # an Ethernet frame again
             kind, offset = _u16(data, offset + 12), offset + 14
         elif kind < 0x0600:
@@ -69,6 +74,7 @@ def ethertype(kind: int, data: bytes, offset: int) -> Found:
 
 
 _VLAN: Final = frozenset({0x8100, 0x88A8, 0x9100, 0x9200, 0x9300})
+_NSH: Final = {1: IPV4, 2: IPV6, 3: 0x6558, 5: 0x8847}
 _NAMES: Final = {0x0806: "ARP", 0x88CC: "LLDP", 0x888E: "EAPOL", 0x8863: "PPPoE discovery"}
 
 

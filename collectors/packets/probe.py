@@ -12,6 +12,8 @@ from collectors.packets.talk import Conversation, Tools
 MAX_HEAD: Final = 512
 """Bytes of a side that are looked at."""
 MAX_CHUNKS: Final = 8
+MAX_PLAIN: Final = 24
+"""Segments of an unknown protocol in which the beginning of TLS is looked for."""
 
 _PROTOCOLS: Final = (http, tls, dns)
 
@@ -24,11 +26,15 @@ class Probe:
     became: Conversation | None = None
     name: str = ""
     done: bool = False
+    _plain: int = 0
     _heads: dict[bool, bytes] = field(default_factory=dict)
     _chunks: list[tuple[bool, bytes, int]] = field(default_factory=list)
 
     def feed(self, client: bool, data: bytes, time: int) -> None:
         """Look at the bytes; hand them all over once the protocol is known."""
+        if self._plain:
+            self._await(client, data, time)
+            return
         head = self._heads.get(client, b"") + data[:MAX_HEAD]
         self._heads[client] = head
         self._chunks.append((client, data, time))
@@ -38,10 +44,19 @@ class Probe:
             for chunk in self._chunks:
                 found.feed(*chunk)
         elif not undecided or len(head) >= MAX_HEAD or len(self._chunks) >= MAX_CHUNKS:
+            self._plain, self._chunks, self._heads = 1, [], {}
+
+    def _await(self, client: bool, data: bytes, time: int) -> None:
+        """Wait for TLS after a plain beginning: STARTTLS of mail, directories, databases."""
+        self._plain += 1
+        if client and tls.recognise(data, client, self.tools.ports):
+            self.became = tls.converse(self.tools)
+            self.became.feed(client, data, time)
+        elif self._plain > MAX_PLAIN:
             self.done = True
 
     def gap(self, client: bool, size: int, time: int) -> None:
-        """Give up: first bytes are missing."""
+        """Give up: bytes are missing before the protocol is known."""
         self.done = True
 
     def close(self, client: bool, time: int) -> None:

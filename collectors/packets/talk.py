@@ -30,6 +30,8 @@ class Conversation(Protocol):
     """network.protocol"""
     done: bool
     """Nothing more is wanted from this flow."""
+    became: "Conversation | None"
+    """Who goes on from here, when the protocol changed or became known."""
 
     def feed(self, client: bool, data: bytes, time: int) -> None:
         """Take the next bytes of a side."""
@@ -64,3 +66,5 @@ class Tools:
     emit: Emit
     carve: Carve
     ports: tuple[int, int]
+    again: "Callable[[Tools], Conversation]"
+    """Makes a conversation that finds out which protocol follows."""

@@ -68,19 +68,21 @@ class Tcp:
 
     def _control(self, half: Half, flags: int, seq: int, size: int, time: int) -> None:
         if flags & Flags.SYN:
-            if half.seq < 0:
+            if half.position == 0 and not half.stream:  # repeated ones may choose a new number
                 half.seq = (seq + 1) & _MASK
             if flags & Flags.ACK:
                 _write(half, _SYNACK, "H")
+                if half.peer.position == 0 and half.peer.seq >= 0:
+                    half.peer.seq = half.acked  # of several requests, the one that was accepted
             else:
                 _write(half, _SYN, "S")
 
     def _ending(self, half: Half, flags: int, seq: int, size: int, time: int) -> None:
         flow = half.flow
         if flags & Flags.RST:
+            # It may be forged to blind us: what is said after it is still listened to.
             _write(half, _RST, "R")
             flow.state = "closed"
-            self.finish(flow, time)
             return
         _write(half, _FIN, "F")
         if half.ended < 0:
@@ -165,7 +167,7 @@ class Tcp:
         flow = half.flow
         if flow.talk is not None:
             flow.talk.feed(half.client, data, time)
-            if flow.talk.done or not flow.service:
+            if flow.talk.done or flow.talk.became is not None:
                 self._after(flow, time)
             if half.ended >= 0:
                 self._close(half, time)
@@ -173,9 +175,9 @@ class Tcp:
     def _after(self, flow: Flow, time: int) -> None:
         """Take notice of what the conversation found out."""
         talk = flow.talk
-        if isinstance(talk, Probe) and talk.became is not None:
+        while talk is not None and talk.became is not None:
             flow.talk = talk = talk.became
-            flow.service = talk.name
+            flow.service = talk.name or flow.service
         if talk is not None and talk.done:
             self._end_talk(flow, time)
 

@@ -50,6 +50,7 @@ class _Tls:
 
     def __init__(self, tools: Tools) -> None:
         self.done = False
+        self.became: Conversation | None = None
         self._tools = tools
         self._sides = {True: _Side(), False: _Side()}
         self._time = -1
@@ -144,9 +145,11 @@ class _Tls:
         fields: Fields = {"tls.established": self._established}
         hello = self._sides[False].hello
         if hello is None:
+            offered = self._sides[True].hello
+            if offered is not None:  # nobody answered: the version that was asked for
+                fields["tls.version_protocol"], fields["tls.version"] = _version(offered)
             return fields
-        protocol, version = VERSIONS.get(hello.version, ("tls", f"0x{hello.version:04x}"))
-        fields["tls.version_protocol"], fields["tls.version"] = protocol, version
+        fields["tls.version_protocol"], fields["tls.version"] = _version(hello)
         fields["tls.cipher"] = cipher(hello.ciphers[0])
         fields["tls.server.ja3s"] = hello.ja3s()
         if hello.alpn:
@@ -158,6 +161,10 @@ class _Tls:
             same = bool(hello.session) and hello.session == offered.session
             fields["tls.resumed"] = not self._sides[False].chain and (same or self._established)
         return fields
+
+
+def _version(hello: Hello) -> tuple[str, str]:
+    return VERSIONS.get(hello.version, ("tls", f"0x{hello.version:04x}"))
 
 
 Side = Literal["tls.client", "tls.server"]
