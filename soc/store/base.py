@@ -165,7 +165,11 @@ class Store(Protocol):
         limit: int = 50,
         after: str | None = None,
     ) -> Page:
-        """Return matching documents, newest @timestamp first; `since` <= @timestamp < `until`."""
+        """Return matching documents, newest @timestamp first; `since` <= @timestamp < `until`.
+
+        Pages follow each other by the millisecond (what every store sorts by); within a page the
+        order is exact.
+        """
         ...
 
     def get(self, ids: Sequence[str], *, collection: Collection = "events") -> list[Event]:

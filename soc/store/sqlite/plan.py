@@ -8,6 +8,7 @@ empty: a scan, bounded by time.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from soc.model.alert import MUTABLE
 from soc.model.time import iso
@@ -18,11 +19,15 @@ from soc.store.sqlite.documents import millis
 from soc.store.sqlite.tokens import OVERFLOW, digits, exact, spelled, word
 from soc.store.values import kind, source
 
+PREFIX: Final = " *"
+"""What follows a quoted token that stands for all that begin so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Candidates: `match` (FTS5, None: all) between two milliseconds; `test` decides.
 
+    `broad`: the index gathers all that begins so before it proposes the first.
     `whole_millis`: all documents of low <= @timestamp < high, nothing is left to decide.
     """
 
@@ -30,6 +35,7 @@ class Plan:
     low: int
     high: int
     test: Predicate
+    broad: bool = False
     whole_millis: bool = False
 
 
@@ -47,6 +53,7 @@ def plan(query: q.Node, since: datetime | None, until: datetime | None) -> Plan:
         low=low,
         high=high,
         test=compile(node),
+        broad=match is not None and f'"{PREFIX}' in match,
         whole_millis=isinstance(query, q.All) and not _fraction(since) and not _fraction(until),
     )
 
@@ -106,7 +113,7 @@ def _prefix(field: str | None, pattern: q.Pattern) -> str | None:
         return None
     else:
         token = exact(source(field), start)
-    return _quoted(token) + " *"
+    return _quoted(token) + PREFIX
 
 
 def _block(field: str, low: int, high: int) -> str | None:
@@ -118,4 +125,4 @@ def _block(field: str, low: int, high: int) -> str | None:
     shared = 0
     while first[shared] == last[shared]:
         shared += 1
-    return _quoted(exact(field, first[:shared])) + " *" if shared else None
+    return _quoted(exact(field, first[:shared])) + PREFIX if shared else None

@@ -23,6 +23,7 @@ from soc.store.values import instant
 T = TypeVar("T")
 FIRST_PAGE: Final = 128
 LAST_PAGE: Final = 4096
+PROBES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,16 @@ def matches(part: Part, plan: Plan, below: Place | None = None) -> Iterator[d.Ro
     if below is not None:
         high = min(high, below.at - (part.file >= below.file))
     behind: int | None = high
+    # A prefix that fits many is quicker found among the newest than gathered from the index:
+    # 10.0.0.0/8 of a million events takes 1 ms so, else 400.
+    probes = PROBES if plan.broad else 0
     nothing: tuple[list[d.Row], int | None] = ([], None)
     while behind is not None:
-        ask = partial(d.page, match=plan.match, test=plan.test, low=low, high=behind, limit=size)
+        match = None if probes > 0 else plan.match
+        ask = partial(d.page, match=match, test=plan.test, low=low, high=behind, limit=size)
         rows, behind = part.read(ask, nothing)
         yield from rows
-        size = min(size * 4, LAST_PAGE)
+        size, probes = min(size * 4, LAST_PAGE), probes - 1
 
 
 def visit(part: Part, plan: Plan, take: Callable[[Event], None]) -> None:
