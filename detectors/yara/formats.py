@@ -41,7 +41,7 @@ def entries(data: bytes) -> Iterator[Entry] | None:
         return zipped(data, end)
     if data.startswith(b"PK\3\4"):
         return _broken("a zip archive without its directory")
-    return vba.modules(data) if vba.MARK in data else None
+    return iter([(b"macros", vba.modules(data))]) if vba.MARK in data else None
 
 
 def _broken(why: str) -> Iterator[Entry]:

@@ -15,12 +15,13 @@ _CHUNK: Final = 4096
 _SIGNATURE: Final = 0b011
 
 
-def modules(data: bytes) -> Iterator[tuple[bytes, Iterator[bytes]]]:
-    """Yield the name (its place) and the text of each packed module, in pieces."""
+def modules(data: bytes) -> Iterator[bytes]:
+    """Yield the text of all packed modules of a document in pieces, as one text."""
     at = data.find(MARK)
     while at >= 0:
         if at >= 3 and data[at - 3] == 1:
-            yield b"vba@%d" % (at - 3), unpack(data, at - 3)
+            yield from unpack(data, at - 3)
+            yield b"\r\n"
         at = data.find(MARK, at + 1)
 
 
