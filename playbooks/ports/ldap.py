@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from ssl import CERT_REQUIRED, PROTOCOL_TLS_CLIENT
+from ssl import create_default_context
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -130,17 +130,11 @@ class LdapView:
         failures = (ldap3.core.exceptions.LDAPException, OSError)
         session = None
         try:
-            tls = ldap3.Tls(
-                validate=CERT_REQUIRED,
-                version=PROTOCOL_TLS_CLIENT,
-                ca_certs_file=str(options.ca) if options.ca else None,
-                sni=parts.hostname,
-            )
             server = ldap3.Server(
                 parts.hostname,
                 port=parts.port or (636 if parts.scheme == "ldaps" else 389),
                 use_ssl=parts.scheme == "ldaps",
-                tls=tls,
+                tls=_tls(options.ca, parts.hostname or ""),
                 get_info=ldap3.NONE,
                 connect_timeout=options.timeout,
             )
@@ -213,6 +207,23 @@ def _ldap3() -> Any:  # noqa: ANN401 - it has no types
         raise ContentError(
             "locking accounts needs the package ldap3", hint="pip install 'metrosoc[respond]'"
         ) from error
+
+
+def _tls(ca: Path | None, host: str) -> Any:  # noqa: ANN401
+    """Return TLS for the library, made by the standard library: chain, host name and SNI."""
+    context = create_default_context(cafile=ca)
+
+    def wrap_socket(connection: Any, do_handshake: bool = False) -> None:  # noqa: ANN401
+        plain = connection.socket
+        try:
+            connection.socket = context.wrap_socket(plain, server_hostname=host)
+        except OSError:
+            plain.close()
+            raise
+
+    tls = _ldap3().Tls()
+    tls.wrap_socket = wrap_socket  # its own one needs ssl.match_hostname, and leaks the socket
+    return tls
 
 
 def _search(
