@@ -3,8 +3,8 @@
 One lock orders the appends of all processes. They go to the newest day file even when the caller's
 clock lags behind it, so a file that has a successor is final: that makes the tail complete.
 
-A microsecond here is a day's work at a city's scale; where it goes (650 bytes, batches of 1,000):
-tokens 12, JSON 3, duplicates 2, tables 4, index 5, commit (merging the index, log, fsync) 10.
+Where the microseconds of an event go (776 bytes, 52 tokens, batches of 1,000, 38 in all): tokens
+11, JSON 4, other preparation 3, duplicates 1, tables 5, index 5, commit (merging, log, fsync) 9.
 """
 
 import sqlite3
@@ -117,11 +117,11 @@ class Appender:
             if position is not None:
                 connection.execute(
                     "INSERT OR REPLACE INTO position VALUES (?, CAST(? AS TEXT))",
-                    (position.name, payload),
+                    (d.key(position.name), payload),
                 )
         return there
 
-    def _positions(self, day: Day, earlier: Sequence[Day]) -> list[tuple[str, str]]:
+    def _positions(self, day: Day, earlier: Sequence[Day]) -> list[tuple[str | bytes, str]]:
         """Return every position of the newest readable file before this one."""
         for other in reversed(earlier):
             if other.file != day.file:
@@ -131,7 +131,7 @@ class Appender:
         return []
 
 
-def _all_positions(connection: sqlite3.Connection) -> list[tuple[str, str]] | None:
+def _all_positions(connection: sqlite3.Connection) -> list[tuple[str | bytes, str]] | None:
     if not d.fact(connection, BEGUN):
         return None
     return connection.execute("SELECT name, payload FROM position").fetchall()

@@ -57,6 +57,9 @@ def explained(path: Path) -> Iterator[None]:
             raise Damaged(f"the file is damaged: {error}", where=str(path), hint=hint) from error
         what, hint = _HINTS.get(code, (f"SQLite: {error}", "sqlite3 FILE 'PRAGMA quick_check'"))
         raise StoreError(what, where=str(path), hint=hint) from error
+    except UnicodeEncodeError as error:
+        what = "a name has characters that are no text"
+        raise StoreError(what, where=str(path), hint="use UTF-8") from error
     except OSError as error:
         hint = "check the path, its owner and free space"
         raise StoreError(f"{error.strerror or error}", where=str(path), hint=hint) from error

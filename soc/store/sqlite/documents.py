@@ -67,6 +67,20 @@ def packed(identity: str) -> Id:
     return identity
 
 
+def key(name: str) -> str | bytes:
+    """Return a name as SQLite can keep it: file names may hold bytes that are no UTF-8."""
+    return name.encode("utf-8", "surrogatepass") if unstorable(name) else name
+
+
+def unstorable(text: str) -> bool:
+    """Tell whether a text has lone surrogates, so that no document or id can hold it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def id_moment(identity: Id) -> int | None:
     """Return the milliseconds in an id, None when it has no time of its own."""
     if isinstance(identity, str):

@@ -112,6 +112,7 @@ class SqliteStore:
 
     def get(self, ids: Sequence[str], *, collection: base.Collection = "events") -> list[Event]:
         """Return the documents with these ids, in this order, missing ones left out."""
+        ids = [one for one in ids if not d.unstorable(one)]
         found: dict[str, Event] = {}
         if collection == "alerts":
             with self._state.read() as connection:
@@ -238,7 +239,9 @@ def series(stream: base.Stream, partition: int) -> str:
 
 
 def _position(connection: sqlite3.Connection, name: str) -> str | None:
-    row = connection.execute("SELECT payload FROM position WHERE name = ?", (name,)).fetchone()
+    row = connection.execute(
+        "SELECT payload FROM position WHERE name = ?", (d.key(name),)
+    ).fetchone()
     return row[0] if row else None
 
 

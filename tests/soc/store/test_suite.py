@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from soc.errors import Conflict, InputError, UsageError
+from soc.errors import Conflict, InputError, StoreError, UsageError
 from soc.model.alert import Entry, alert_id, project
 from soc.model.event import Event
 from soc.model.time import iso
@@ -154,6 +154,17 @@ def test_positions_travel_with_the_events(store: Store, noon: datetime, make: Ma
     store.retain(Retention(days=0), now=noon + 2 * DAY)
     assert store.position("a.log") == {"offset": 20}
     assert store.position("b.log") == {"offset": 5, "inode": [1, 2]}
+
+
+def test_names_that_are_no_utf8(store: Store, noon: datetime, make: Make) -> None:
+    name = "caf\udce9.log"
+    store.append([make(1)], now=noon, position=Position(name, {"offset": 1}))
+    store.append([make(2)], now=noon + DAY)
+    assert store.position(name) == {"offset": 1}
+    assert store.get([name, make(1)["event.id"]]) == [make(1)]
+    assert store.get([name], collection="alerts") == []
+    with pytest.raises(StoreError):
+        store.workflow(name)
 
 
 def test_an_import_repeated_days_later_is_a_duplicate(
