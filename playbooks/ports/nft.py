@@ -18,6 +18,8 @@ TIMEOUT: Final = 10.0
 _ESTABLISHED: Final = "01"
 _PROC: Final = ("/proc/net/tcp", "/proc/net/tcp6")
 
+Sockets = Callable[[], Sequence[str]]
+"""Return the lines of the kernel's table of TCP sockets."""
 Read = Callable[[Sequence[str]], bytes]
 """Run one of the listing commands; the argument is what comes after `nft -j`."""
 
@@ -25,7 +27,7 @@ Read = Callable[[Sequence[str]], bytes]
 class NftView:
     """Reads the packet filter; what it holds can do nothing but list."""
 
-    def __init__(self, tables: Read, sockets: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, tables: Read, sockets: Sockets) -> None:
         self._list = tables
         self._sockets = sockets
 
@@ -45,9 +47,7 @@ class NftView:
 class Nft(NftView):
     """Reads and changes the packet filter with `nft`, started as given (argv prefix)."""
 
-    def __init__(
-        self, command: Sequence[str], sockets: Callable[[], Sequence[str]] | None = None
-    ) -> None:
+    def __init__(self, command: Sequence[str], sockets: Sockets | None = None) -> None:
         super().__init__(_lister(command), sockets or read_sockets)
         self._command = tuple(command)
 
@@ -56,9 +56,9 @@ class Nft(NftView):
         _run([*self._command, "-j", "-f", "-"], orjson.dumps({"nftables": list(commands)}))
 
 
-def view(command: Sequence[str]) -> NftView:
+def view(command: Sequence[str], sockets: Sockets | None = None) -> NftView:
     """Return a view of the packet filter that holds no way to change it."""
-    return NftView(_lister(command), read_sockets)
+    return NftView(_lister(command), sockets or read_sockets)
 
 
 def read_sockets() -> list[str]:

@@ -1,0 +1,331 @@
+"""The action against the real `nft` in network namespaces that the test makes (as root)."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from playbooks.actions import nftables_block
+from playbooks.effect import Request
+from playbooks.engine import Engine, Origin
+from playbooks.load import find, loads
+from playbooks.plan import make
+from playbooks.ports.nft import Nft, NftView, view
+from playbooks.ports.packet_filter import PacketFilter
+from playbooks.ports.simulated_filter import SimulatedFilter
+from soc.errors import InputError, StoreError
+from soc.model.time import now
+from tests.playbooks.kit import SIMPLE, Clock, Machine
+from tests.playbooks.test_guard import UNUSUAL
+
+ATTACKER, VICTIM = "203.0.113.9", "203.0.113.1"
+ATTACKER6, VICTIM6 = "2001:db8:1::9", "2001:db8:1::1"
+PORT = 8080
+SERVER = """
+import socket, sys
+family = socket.AF_INET6
+server = socket.create_server(("::", int(sys.argv[1])), family=family, dualstack_ipv6=True)
+print("ready", flush=True)
+while True:
+    connection, _ = server.accept()
+    connection.close()
+"""
+CLIENT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=0.6).close()
+except OSError:
+    sys.exit(1)
+"""
+
+
+def missing() -> str:
+    """Return why there can be no namespaces here, "" if there can."""
+    if not (shutil.which("nft", path=PATH) and shutil.which("ip", path=PATH)):
+        return "nft or ip is missing: apt-get install nftables iproute2"
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    return ""
+
+
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+needs_namespaces = pytest.mark.skipif(
+    bool(missing()) and os.environ.get("CI") != "true", reason=missing()
+)
+
+
+def sh(*argv: str) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, env={"PATH": PATH}, check=False)
+    assert done.returncode == 0, (argv, done.stderr)
+    return done.stdout
+
+
+@dataclass
+class Lab:
+    """Two namespaces and a cable between them: the victim filters and serves, the other attacks."""
+
+    victim: str
+    attacker: str
+
+    def nft(self) -> list[str]:
+        return [str(shutil.which("ip", path=PATH)), "netns", "exec", self.victim, "nft"]
+
+    def rules(self) -> str:
+        return sh(*self.nft(), "list", "ruleset")
+
+    def connects(self, address: str = VICTIM, port: int = PORT) -> bool:
+        argv = ["ip", "netns", "exec", self.attacker, sys.executable, "-c", CLIENT]
+        argv += [address, str(port)]
+        return subprocess.run(argv, env={"PATH": PATH}, check=False).returncode == 0
+
+    def engine(self, machine: Machine) -> Engine:
+        port = Nft(self.nft(), sockets=list)
+        views = {"packet_filter": view(self.nft(), sockets=list)}
+        ports = {"packet_filter": port}
+        return replace(machine.engine, views=views, ports=ports, clock=now)
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    assert not missing(), missing()
+    names = [f"soc{os.getpid()}{side}" for side in "va"]
+    made = Lab(*names)
+    try:
+        for name in names:
+            sh("ip", "netns", "add", name)
+            sh("ip", "-n", name, "link", "set", "lo", "up")
+        sh(
+            "ip",
+            "-n",
+            names[0],
+            "link",
+            "add",
+            "v0",
+            "type",
+            "veth",
+            "peer",
+            "a0",
+            "netns",
+            names[1],
+        )
+        ends = ((names[0], "v0", VICTIM, VICTIM6), (names[1], "a0", ATTACKER, ATTACKER6))
+        for name, link, four, six in ends:
+            sh("ip", "-n", name, "address", "add", f"{four}/24", "dev", link)
+            sh("ip", "-n", name, "address", "add", f"{six}/64", "dev", link, "nodad")
+            sh("ip", "-n", name, "link", "set", link, "up")
+        argv = ["ip", "netns", "exec", names[0], sys.executable, "-c", SERVER, str(PORT)]
+        with subprocess.Popen(argv, env={"PATH": PATH}, stdout=subprocess.PIPE) as server:
+            assert server.stdout
+            assert server.stdout.readline() == b"ready\n"
+            yield made
+            server.kill()
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], env={"PATH": PATH}, check=False)
+
+
+@needs_namespaces
+@pytest.mark.parametrize(
+    ("target", "address"),
+    [
+        (ATTACKER, VICTIM),
+        ("203.0.113.8/30", VICTIM),
+        (ATTACKER6, VICTIM6),
+        ("2001:db8:1::8/125", VICTIM6),
+        (f"tcp/{PORT}", VICTIM),
+    ],
+)
+def test_a_connection_works_is_cut_and_works_again(
+    lab: Lab, tmp_path: Path, target: str, address: str
+) -> None:
+    machine = Machine(tmp_path)
+    engine = lab.engine(machine)
+    sh(*lab.nft(), "add", "table", "inet", "theirs")  # what others have is not ours to touch
+    before = lab.rules()
+    playbook = loads(SIMPLE, "try.yml")
+    plan = make(playbook, {"__address__": target}, engine.views, machine.guard, now())
+    assert lab.rules() == before
+    assert lab.connects(address)
+    report = engine.start("run-1", playbook, plan.inputs, plan.hash, Origin("lan"))
+    assert report.status == "done"
+    assert not lab.connects(address)
+    assert lab.connects(VICTIM6 if address == VICTIM else VICTIM) is (target[:3] != "tcp")
+    assert engine.undo("run-1", "lan")[0][1] == ""
+    assert lab.connects(address)
+    assert lab.rules() == before
+
+
+@needs_namespaces
+def test_the_kernel_ends_the_lease_with_nothing_running(lab: Lab, tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    engine = lab.engine(machine)
+    before = lab.rules()
+    playbook = loads(SIMPLE.replace("lease: 600", "lease: 3"), "try.yml")
+    plan = make(playbook, {"__address__": ATTACKER}, engine.views, machine.guard, now())
+    engine.start("run-1", playbook, plan.inputs, plan.hash, Origin("lan"))
+    machine.journal.close()
+    assert not lab.connects()
+    time.sleep(3)
+    assert lab.connects()
+    later = lab.engine(Machine(tmp_path))
+    assert later.reconcile("lan") == []
+    assert lab.rules() == before
+
+
+@needs_namespaces
+def test_a_table_that_was_there_before_stays(lab: Lab, tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    engine = lab.engine(machine)
+    playbook = loads(SIMPLE, "try.yml")
+    plan = make(playbook, {"__address__": ATTACKER}, engine.views, machine.guard, now())
+    commands: Any = [
+        command
+        for command in plan.as_dict()["effects"][0]["do"]
+        if "element" not in str(command) and "transient" not in str(command)
+    ]
+    Nft(lab.nft()).submit(commands)
+    before = lab.rules()
+    plan = make(playbook, {"__address__": ATTACKER}, engine.views, machine.guard, now())
+    engine.start("run-1", playbook, plan.inputs, plan.hash, Origin("lan"))
+    assert not lab.connects()
+    engine.undo("run-1", "lan")
+    assert lab.rules() == before
+    assert "table inet metrosoc" in before
+
+
+@needs_namespaces
+def test_extend_and_restore_against_the_kernel(lab: Lab, tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    engine = lab.engine(machine)
+    playbook = loads(SIMPLE, "try.yml")
+    plan = make(playbook, {"__address__": ATTACKER}, engine.views, machine.guard, now())
+    engine.start("run-1", playbook, plan.inputs, plan.hash, Origin("lan"))
+    (claim,) = engine.ledger.claims()
+    engine.extend(claim, 7000, "lan")
+    target = nftables_block.target({"target": ATTACKER})
+    left = nftables_block.observe(target, engine.views["packet_filter"]).data["here"]["expires"]
+    assert 6990 <= left <= 7000
+    sh(*lab.nft(), "flush", "ruleset")
+    assert lab.connects()
+    (drift,) = engine.reconcile("lan")
+    assert drift.done == "restored"
+    assert not lab.connects()
+
+
+@needs_namespaces
+def test_the_simulated_filter_answers_as_the_real_one(lab: Lab) -> None:
+    clock = Clock(datetime.now(UTC))
+    real, simulated = Nft(lab.nft(), sockets=list), SimulatedFilter(clock)
+    both: tuple[PacketFilter, PacketFilter] = (real, simulated)
+    story = [("203.0.113.7", 60), ("203.0.113.64/26", 90), ("tcp/99", 30), ("203.0.113.7", 600)]
+    for text, seconds in story:
+        target = nftables_block.target({"target": text})
+        request = Request(target, seconds, clock())
+        states = [nftables_block.observe(target, each) for each in both]
+        assert states[0].summary == states[1].summary
+        changes = [nftables_block.plan(request, state) for state in states]
+        assert replace(changes[0], cuts_off=()) == replace(changes[1], cuts_off=())
+        for each, change in zip(both, changes, strict=True):
+            nftables_block.apply(request, change, each)
+            assert nftables_block.verify(request, each).ok
+    for text, seconds in story:
+        request = Request(nftables_block.target({"target": text}), seconds, clock())
+        change = nftables_block.plan(request, nftables_block.observe(request.target, real))
+        for each in both:
+            nftables_block.revert(request, change, each)
+            nftables_block.revert(request, change, each)
+            assert not nftables_block.verify(request, each).ok
+    assert real.table("inet", "metrosoc") is None
+    assert simulated.table("inet", "metrosoc") is None
+
+
+SPY = """#!{python}
+import json, sys
+with open({log!r}, "a") as log:
+    log.write(json.dumps([sys.argv[1:], sys.stdin.read() if "-f" in sys.argv else ""]) + "\\n")
+if "-f" not in sys.argv:
+    print('{{"nftables": []}}')
+"""
+
+
+def spy(folder: Path) -> tuple[list[str], Path]:
+    program, log = folder / "nft", folder / "log"
+    program.write_text(SPY.format(python=sys.executable, log=str(log)), "utf-8")
+    program.chmod(0o700)
+    return [str(program)], log
+
+
+def test_the_program_gets_fixed_arguments_and_json_only(tmp_path: Path) -> None:
+    command, log = spy(tmp_path)
+    port = Nft(command, sockets=list)
+    for text in ("203.0.113.9", "2001:DB8::0:9", "198.51.100.0/24", "udp/53"):
+        target = nftables_block.target({"target": text})
+        request = Request(target, 60, datetime.now(UTC))
+        nftables_block.apply(
+            request, nftables_block.plan(request, nftables_block.observe(target, port)), port
+        )
+    calls = [orjson.loads(line) for line in log.read_text("utf-8").splitlines()]
+    assert {tuple(argv) for argv, _ in calls} == {("-j", "list", "tables"), ("-j", "-f", "-")}
+    given = [orjson.loads(text)["nftables"][-1]["add"]["element"] for _, text in calls if text]
+    assert [element["elem"][0]["elem"]["val"] for element in given] == [
+        "203.0.113.9",
+        "2001:db8::9",
+        {"prefix": {"addr": "198.51.100.0", "len": 24}},
+        {"concat": ["udp", 53]},
+    ]
+
+
+def test_hostile_values_never_reach_the_program(tmp_path: Path) -> None:
+    command, log = spy(tmp_path)
+    reader, playbook = view(command), find("block-source-address")
+    machine = Machine(tmp_path)
+    for text in UNUSUAL:
+        with pytest.raises(InputError):
+            make(
+                playbook,
+                {"__source_address__": text},
+                {"packet_filter": reader},
+                machine.guard,
+                now(),
+            )
+    assert not log.exists()
+
+
+def test_a_program_that_fails_hangs_or_is_missing_is_an_error(tmp_path: Path) -> None:
+    def saying(text: str) -> Nft:
+        program = tmp_path / "nft"
+        program.write_text(f"#!/bin/sh\n{text}\n", "utf-8")
+        program.chmod(0o700)
+        return Nft([str(program)], sockets=list)
+
+    for text in (
+        "exit 3",
+        "echo no >&2; exit 1",
+        "echo '{'",
+        "echo []",
+        "echo '{\"nftables\": 1}'",
+    ):
+        with pytest.raises(StoreError, match="packet filter"):
+            saying(text).table("inet", "metrosoc")
+    with pytest.raises(StoreError, match="install nftables"):
+        Nft(["/nonexistent/nft"], sockets=list).table("inet", "metrosoc")
+
+
+def test_open_connections_are_read_from_the_kernel() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)), server.accept()[0]:
+            assert ("127.0.0.1", port) in {(str(a), p) for a, p in view(["nft"]).connections()}
+    mapped = "0: 0000000000000000FFFF00000100007F:1F90 0000000000000000FFFF0000097100CB:C001 01 0"
+    reader = NftView(lambda _what: b"", lambda: [mapped, "junk", mapped.replace(" 01 ", " 0A ")])
+    assert [(str(a), p) for a, p in reader.connections()] == [("203.0.113.9", 8080)]
