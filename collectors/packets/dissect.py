@@ -174,7 +174,7 @@ class Dissector:
         flow = half.flow
         if time - flow.last > SECOND and self.table.idle(flow, time):
             return "timeout"
-        if flow.state == "closed" and flow.protocol == TCP and data[start + 13] & 0x12 == 2:
+        if flow.protocol == TCP and data[start + 13] & 0x12 == 2 and flow.over:
             return "reuse"
         return None
 

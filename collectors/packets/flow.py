@@ -132,6 +132,12 @@ class Flow:
         self.icmp: tuple[int, int] | None = None
         self.common: dict[str, Any] | None = None
 
+    @property
+    def over(self) -> bool:
+        """Tell whether a SYN begins another connection, and does not repeat this one's."""
+        seen = self.client.flags | self.server.flags
+        return self.state == "closed" or bool(seen & Flags.FIN) or not seen & Flags.SYN
+
     def turn(self) -> None:
         """Take the other side for the client."""
         half = len(self.addresses) // 2

@@ -48,24 +48,11 @@ def ethertype(kind: int, data: bytes, offset: int) -> Found:
         if kind in (IPV4, IPV6):
             return kind, offset, vlans
         if kind in _VLAN:
-            if offset + 4 > len(data):
-                raise Refused("short VLAN tag")
             if len(vlans) < _MAX_VLANS:
                 vlans += (_u16(data, offset) & 0x0FFF,)
             kind, offset = _u16(data, offset + 2), offset + 4
-        elif kind in (0x8847, 0x8848):
-            kind, offset = _mpls(data, offset)
-        elif kind == 0x8864:
-            kind, offset = _ppp(data, offset + 6)
-        elif kind == 0x8926:  # VN-Tag
-            kind, offset = _u16(data, offset + 4), offset + 6
-        elif kind == 0x894F:  # network service header (RFC 8300)
-            kind = _NSH.get(data[offset + 3] if offset + 4 <= len(data) else 0, kind)
-            offset += (_u16(data, offset) & 0x3F) * 4
-            if kind == 0x894F:
-                raise Other("NSH")
-        elif kind == 0x6558:  # an Ethernet frame again
-            kind, offset = _u16(data, offset + 12), offset + 14
+        elif kind in _LAYERS:
+            kind, offset = _LAYERS[kind](data, offset)
         elif kind < 0x0600:
             return _length(data, offset, vlans)
         else:
@@ -74,7 +61,6 @@ def ethertype(kind: int, data: bytes, offset: int) -> Found:
 
 
 _VLAN: Final = frozenset({0x8100, 0x88A8, 0x9100, 0x9200, 0x9300})
-_NSH: Final = {1: IPV4, 2: IPV6, 3: 0x6558, 5: 0x8847}
 _NAMES: Final = {0x0806: "ARP", 0x88CC: "LLDP", 0x888E: "EAPOL", 0x8863: "PPPoE discovery"}
 
 
@@ -112,6 +98,15 @@ def _mpls(data: bytes, offset: int) -> tuple[int, int]:
     if version == 0 and data[offset : offset + 4] == b"\0\0\0\0":  # a pseudo wire's control word
         return 0x6558, offset + 4
     return 0x6558, offset
+
+
+def _nsh(data: bytes, offset: int) -> tuple[int, int]:
+    """Skip a network service header (RFC 8300)."""
+    words = _u16(data, offset) & 0x3F
+    kind = {1: IPV4, 2: IPV6, 3: 0x6558, 5: 0x8847}.get(_u16(data, offset + 2) & 0xFF)
+    if kind is None or words < 2:
+        raise Other("NSH")
+    return kind, offset + words * 4
 
 
 _PPP: Final = {0x0021: IPV4, 0x0057: IPV6, 0x0281: 0x8847, 0x0283: 0x8848}
@@ -157,6 +152,24 @@ def _ethernet(data: bytes) -> tuple[int, int]:
 
 def _cisco_hdlc(data: bytes) -> tuple[int, int]:
     return _u16(data, 2), 4
+
+
+def _vn_tag(data: bytes, offset: int) -> tuple[int, int]:
+    return _u16(data, offset + 4), offset + 6
+
+
+def _again(data: bytes, offset: int) -> tuple[int, int]:
+    return _u16(data, offset + 12), offset + 14
+
+
+_LAYERS: Final[dict[int, Callable[[bytes, int], tuple[int, int]]]] = {
+    0x8847: _mpls,
+    0x8848: _mpls,
+    0x8864: lambda data, offset: _ppp(data, offset + 6),
+    0x8926: _vn_tag,
+    0x894F: _nsh,
+    0x6558: _again,
+}
 
 
 def _radiotap(data: bytes) -> tuple[int, int]:

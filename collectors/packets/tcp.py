@@ -116,6 +116,9 @@ class Tcp:
         if half.seq < 0:
             half.seq = seq
         ahead = (seq - half.seq) & _MASK
+        if ahead and not half.position and not half.peer.flags & Flags.SYN:
+            # Nobody accepted the number of the request: it may be forged, this is what is said.
+            half.seq, ahead = seq, 0
         stream = half.stream
         if ahead == 0 and (stream is None or not stream.waiting):
             half.seq = (seq + len(data)) & _MASK

@@ -104,11 +104,7 @@ def _dns(event: Event) -> dict[str, Any]:
     get = event.get
     answer = event["dns.type"] == "answer"
     code, flags = get("dns.response_code"), event["dns.header_flags"]
-    opcode = (
-        _OPCODES.get(event["dns.op_code"]) or int(event["dns.op_code"])
-        if event["dns.op_code"].isdigit()
-        else _OPCODES[event["dns.op_code"]]
-    )
+    opcode = _number(event["dns.op_code"], _OPCODES)
     word = sum(_FLAG_BITS[f] for f in flags) | answer << 15 | opcode << 11
     question = {"rrname": _root(get("dns.question.name")), "rrtype": get("dns.question.type")}
     answers = [_rr(a) for a in get("dns.answers", [])]
@@ -131,6 +127,10 @@ def _dns(event: Event) -> dict[str, Any]:
             "grouped": grouped or None,
         }
     }
+
+
+def _number(name: str, names: dict[str, int]) -> int:
+    return names[name] if name in names else int(name)
 
 
 def _root(name: str | None) -> str | None:

@@ -23,11 +23,10 @@ def table(verdicts: Iterable[Verdict]) -> list[str]:
     counts = Counter((v.kind, v.outcome) for v in verdicts)
     kinds = sorted({kind for kind, _ in counts})
     lines = ["| kind | checks | expressible | met | share |", "|---|--:|--:|--:|--:|"]
-    rows = [
-        (kind, *(counts[kind, o] for o in ("met", "unmet", "not expressible"))) for kind in kinds
-    ]
-    rows.append(("all", *(sum(row[n] for row in rows) for n in (1, 2, 3))))
-    for kind, met, unmet, other in rows:
+    outcomes: tuple[Outcome, ...] = ("met", "unmet", "not expressible")
+    for kind in (*kinds, "all"):
+        among = kinds if kind == "all" else [kind]
+        met, unmet, other = (sum(counts[k, outcome] for k in among) for outcome in outcomes)
         share = f"{100 * met / (met + unmet):.0f} %" if met + unmet else ""
         lines.append(f"| {kind} | {met + unmet + other} | {met + unmet} | {met} | {share} |")
     return lines
