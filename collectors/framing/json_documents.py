@@ -11,9 +11,12 @@ from soc.errors import InputError
 MAX_DOCUMENT: Final = 16 * MAX_RECORD
 
 # Skips plain bytes and whole strings at the speed of C and stops at what changes the depth; a
-# quote here opens a string that does not end in this chunk. Possessive, so linear.
-_NEXT: Final = re.compile(rb'[^{}\[\]"]*+(?:"(?:[^"\\]|\\.)*+"[^{}\[\]"]*+)*+([{}\[\]"])', re.S)
-_STRING_REST: Final = re.compile(rb'(?:[^"\\]|\\.)*+', re.S)
+# quote here opens a string that does not end in this chunk. Every string can be read in one way
+# only, so this is linear (possessive groups would be wrong in Python 3.11.2, Debian 12's).
+_NEXT: Final = re.compile(
+    rb'[^{}\[\]"]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^{}\[\]"]*)*([{}\[\]"])', re.DOTALL
+)
+_STRING_REST: Final = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _BETWEEN: Final = b" \t\r\n,\x1e\xef\xbb\xbf"
 
 

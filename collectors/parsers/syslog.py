@@ -61,9 +61,9 @@ _LEVELS: Final = frozenset(
     ("trace", "debug", "info", "notice", "warn", "warning", "err", "error", "crit", "critical")
 )
 _ELEMENT: Final = re.compile(
-    r'\[([^\s="\]]{1,64})((?: +[^\s="\]]{1,64}="(?:[^"\\\]]|\\.)*+")*+) *\]', re.S
+    r'\[([^\s="\]]{1,64})((?: +[^\s="\]]{1,64}="[^"\\\]]*(?:\\.[^"\\\]]*)*")*) *\]', re.S
 )
-_PARAM: Final = re.compile(r'([^\s="\]]{1,64})="((?:[^"\\\]]|\\.)*+)"', re.S)
+_PARAM: Final = re.compile(r'([^\s="\]]{1,64})="([^"\\\]]*(?:\\.[^"\\\]]*)*)"', re.S)
 _ESCAPE: Final = re.compile(r'\\(["\\\]])')
 _PID_END: Final = 1 << 32
 
