@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from detectors.sigma import detection, filters, metadata
+from detectors.sigma.correlation.load import Draft
+from detectors.sigma.correlation.load import build as build_correlation
+from detectors.sigma.correlation.resolve import Resolver
+from detectors.sigma.correlation.rule import Correlation
 from detectors.sigma.document import DocumentError, Value, documents
 from detectors.sigma.document import Mapping as Map
 from detectors.sigma.filters import Filter
@@ -64,6 +68,8 @@ class LoadReport:
     rejected: tuple[Rejection, ...]
     warnings: tuple[Warned, ...]
     filters: tuple[Filter, ...] = ()
+    correlations: tuple[Correlation, ...] = ()
+    """Inner correlations stand before those that refer to them."""
 
 
 def load(paths: Sequence[Path], *, placeholders: Placeholders | None = None) -> LoadReport:
@@ -105,6 +111,7 @@ class _Loader:
     rejected: list[Rejection] = field(default_factory=list)
     warnings: list[Warned] = field(default_factory=list)
     filters: list[Filter] = field(default_factory=list)
+    drafts: dict[str, Draft] = field(default_factory=dict)
 
     def file(self, path: Path) -> None:
         try:
@@ -132,26 +139,28 @@ class _Loader:
         def warn(line: int, message: str) -> None:
             warnings.append(Warned(str(path), line, message))
 
-        if "correlation" in document.items:
-            raise DocumentError(
-                "correlation rules are not evaluated in this version",
-                document.lines["correlation"],
-                "the rules that it refers to run on their own",
-            )
         if "action" in document.items:
             raise DocumentError(
                 "`action` (Sigma 1 rule collections) is gone",
                 document.lines["action"],
                 "write each rule out",
             )
-        if "filter" in document.items:
+        if "correlation" in document.items:
+            draft = build_correlation(document, str(path), warn)
+            self._new(draft.correlation)
+            self.drafts[draft.correlation.id] = draft
+        elif "filter" in document.items:
             self.filters.append(filters.build(document, str(path), self.placeholders, warn))
         else:
-            self._rule(build(document, str(path), self.placeholders, warn))
+            rule = build(document, str(path), self.placeholders, warn)
+            self._new(rule)
+            self.rules[rule.id] = rule
         self.warnings.extend(warnings)
 
-    def _rule(self, rule: Rule) -> None:
-        first = self.rules.get(rule.id)
+    def _new(self, rule: Rule | Correlation) -> None:
+        first: Rule | Correlation | None = self.rules.get(rule.id)
+        if first is None and rule.id in self.drafts:
+            first = self.drafts[rule.id].correlation
         if first is not None:
             _, _, line = rule.where.rpartition(":")
             raise DocumentError(
@@ -159,18 +168,22 @@ class _Loader:
                 int(line),
                 "give the copy a new id, `uuidgen` makes one",
             )
-        self.rules[rule.id] = rule
 
     def report(self) -> LoadReport:
         for found in self.filters:
             if not any(found.applies_to(rule) for rule in self.rules.values()):
                 message = f"the filter {found.title!r} applies to no loaded rule"
                 self.warnings.append(Warned(found.path, found.line, message))
+        resolver = Resolver(list(self.drafts.values()), list(self.rules.values()))
+        correlations = resolver.resolve()
+        for draft, error in resolver.rejected:
+            self._reject(Path(draft.path), error)
         return LoadReport(
             rules=tuple(filters.applied(rule, self.filters) for rule in self.rules.values()),
             rejected=tuple(self.rejected),
             warnings=tuple(self.warnings),
             filters=tuple(self.filters),
+            correlations=tuple(correlations),
         )
 
 

@@ -11,9 +11,9 @@ from soc.store.base import Store, Verdict
 
 
 def to_alert(finding: Finding, now: datetime) -> Event:
-    """Return the alert document of a finding; its id depends on rule and event alone."""
+    """Return the alert document of a finding; its id depends on rule, event and group."""
     return finding.as_event() | {
-        "soc.alert.id": alert_id(finding.rule.id, finding.event["event.id"]),
+        "soc.alert.id": alert_id(finding.rule.id, finding.event["event.id"], finding.group),
         "soc.alert.created": iso(now),
         "soc.reason": finding.reason.as_dict(),
     }

@@ -35,12 +35,15 @@ TRANSITIONS: Final[Mapping[Action, tuple[tuple[State, ...], State | None]]] = {
 """Action -> states it may start from, and the state it leads to (None: stays)."""
 
 
-def alert_id(rule_id: str, event_id: str) -> str:
+def alert_id(rule_id: str, event_id: str, group: str = "") -> str:
     """Return the id that makes the same rule on the same event the same alert.
+
+    For a correlation the event is the one that completed it, and the group's values count too.
 
     The first 12 digits are the event's own time prefix, so that ids sort by event time.
     """
-    digest = hashlib.sha256(f"{rule_id}\0{event_id}".encode("utf-8", "surrogatepass"))
+    named = f"{rule_id}\0{event_id}\0{group}" if group else f"{rule_id}\0{event_id}"
+    digest = hashlib.sha256(named.encode("utf-8", "surrogatepass"))
     return f"{event_id[:12]}-{digest.hexdigest()[:20]}"
 
 

@@ -62,13 +62,17 @@ class RuleInfo:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule matched these events. `events` holds the one that completed the match last."""
+    """A rule matched these events. `events` holds the one that completed the match last.
+
+    `group`: of a correlation the values it is grouped by, as canonical text.
+    """
 
     rule: RuleInfo
     events: Sequence[Event]
     reason: Reason
     dedup_key: str
     entities: tuple[str, ...] = field(default=())
+    group: str = ""
 
     @property
     def event(self) -> Event:

@@ -1,0 +1,358 @@
+"""What a group remembers: just as much as its condition needs, in the order of time.
+
+Every tally answers for the entries at or after a horizon, which only moves forward.
+"""
+
+from bisect import bisect_left, insort
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import islice
+from typing import Any, Final, NamedTuple, Protocol
+
+from detectors.sigma.correlation.match import Scalar, key_of, numbers
+from detectors.sigma.correlation.rule import Bounds, Correlation
+
+_LOOK_BACK: Final = 16
+"""Entries to look back for an event that another rule matched too."""
+MAX_NUMBERS: Final = 10_000
+"""Numbers that a group keeps for a sum, an average or a percentile; the oldest go first."""
+
+
+class Entry(NamedTuple):
+    """Something that counts: when (microseconds), what, by which rule (position), about whom."""
+
+    time: int
+    id: str
+    rule: int
+    about: tuple[str, ...] = ()
+
+
+class Tally(Protocol):
+    """The memory of a group; `add` wants entries in the order of time."""
+
+    def add(self, entry: Entry, values: Sequence[Sequence[Scalar]], horizon: int) -> bool:
+        """Take an entry with the values of the counted fields; false when it does not count."""
+        ...
+
+    def holds(self, horizon: int) -> bool:
+        """Tell whether the condition is true for what came at or after the horizon."""
+        ...
+
+    def shown(self) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the value that was compared, for people."""
+        ...
+
+    def entries(self) -> Sequence[Entry]:
+        """Return what was counted, oldest first."""
+        ...
+
+    def __len__(self) -> int:
+        """Return how many entries are kept."""
+        ...
+
+    def dump(self) -> Any:  # noqa: ANN401
+        """Return the memory as plain JSON values."""
+        ...
+
+    def load(self, state: Any) -> None:  # noqa: ANN401
+        """Take back what `dump` gave."""
+        ...
+
+
+def tally(one: Correlation) -> Tally:
+    """Return the empty memory of a group of this correlation."""
+    if isinstance(one.condition, Bounds):
+        if one.kind == "event_count":
+            return Events(one.condition)
+        if one.kind == "value_count":
+            return Values(one.condition)
+        if not one.temporal:
+            return Numbers(one, one.condition)
+    return Ordered(one) if one.kind == "temporal_ordered" else Together(one)
+
+
+class Events:
+    """event_count: the newest events, as many as decide."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self._entries: deque[Entry] = deque(maxlen=bounds.enough)
+
+    def add(self, entry: Entry, values: Sequence[Sequence[Scalar]], horizon: int) -> bool:
+        """Take an event, once however many rules matched it."""
+        if any(known.id == entry.id for known in islice(reversed(self._entries), _LOOK_BACK)):
+            return False
+        self._entries.append(entry)
+        return True
+
+    def holds(self, horizon: int) -> bool:
+        """Tell whether the number of events fits."""
+        while self._entries and self._entries[0].time < horizon:
+            self._entries.popleft()
+        return self.bounds.holds(len(self._entries))
+
+    def shown(self) -> int:
+        """Return the number of events."""
+        return len(self._entries)
+
+    def entries(self) -> Sequence[Entry]:
+        """Return the events."""
+        return list(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def dump(self) -> list[Entry]:
+        """Return the events."""
+        return list(self._entries)
+
+    def load(self, state: Any) -> None:  # noqa: ANN401
+        """Take back the events."""
+        self._entries.extend(_entry(item) for item in state)
+
+
+class Values:
+    """value_count: the values seen last, as many as decide, each with its last event."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self._most = bounds.enough
+        self._last: OrderedDict[str, Entry] = OrderedDict()
+
+    def add(self, entry: Entry, values: Sequence[Sequence[Scalar]], horizon: int) -> bool:
+        """Take the combinations of values of an event; without a value it does not count."""
+        for combination in values:
+            key = key_of(combination)
+            self._last[key] = entry
+            self._last.move_to_end(key)
+            if len(self._last) > self._most:
+                self._last.popitem(last=False)
+        return bool(values)
+
+    def holds(self, horizon: int) -> bool:
+        """Tell whether the number of different values fits."""
+        while self._last and next(iter(self._last.values())).time < horizon:
+            self._last.popitem(last=False)
+        return self.bounds.holds(len(self._last))
+
+    def shown(self) -> int:
+        """Return the number of different values."""
+        return len(self._last)
+
+    def entries(self) -> Sequence[Entry]:
+        """Return the last event of each value."""
+        return list(dict.fromkeys(self._last.values()))
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+    def dump(self) -> list[Any]:
+        """Return values and events."""
+        return [[value, entry] for value, entry in self._last.items()]
+
+    def load(self, state: Any) -> None:  # noqa: ANN401
+        """Take back values and events."""
+        self._last.update((value, _entry(entry)) for value, entry in state)
+
+
+class Numbers:
+    """value_sum, value_avg, value_percentile, value_median: exact, whatever the order of adding."""
+
+    def __init__(self, one: Correlation, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self.kind = one.kind
+        self.percentile = 50 if one.kind == "value_median" else one.percentile
+        self.dropped = 0
+        self._entries: deque[tuple[Entry, int | float]] = deque()
+        self._total = Fraction(0)
+        self._sorted: list[int | float] = []
+        self._ranked = one.kind in ("value_percentile", "value_median")
+
+    def add(self, entry: Entry, values: Sequence[Sequence[Scalar]], horizon: int) -> bool:
+        """Take the numbers of an event, once however many rules matched it."""
+        if any(known.id == entry.id for known, _ in islice(reversed(self._entries), _LOOK_BACK)):
+            return False
+        found = numbers([value for combination in values for value in combination])
+        for number in found:
+            self._append(entry, number)
+            if len(self._entries) > MAX_NUMBERS:
+                self._forget()
+                self.dropped += 1
+        return bool(found)
+
+    def _append(self, entry: Entry, number: int | float) -> None:
+        self._entries.append((entry, number))
+        if self._ranked:
+            insort(self._sorted, number)
+        else:
+            self._total += Fraction(number)
+
+    def _forget(self) -> None:
+        _, number = self._entries.popleft()
+        if self._ranked:
+            del self._sorted[bisect_left(self._sorted, number)]
+        else:
+            self._total -= Fraction(number)
+
+    def _value(self) -> Fraction:
+        count = len(self._entries)
+        if not self._ranked:
+            return self._total / count if self.kind == "value_avg" else self._total
+        place = Fraction(self.percentile) * (count - 1) / 100
+        below = int(place)
+        low = Fraction(self._sorted[below])
+        if below + 1 == count:
+            return low
+        return low + (place - below) * (Fraction(self._sorted[below + 1]) - low)
+
+    def holds(self, horizon: int) -> bool:
+        """Tell whether the sum, average or percentile fits."""
+        while self._entries and self._entries[0][0].time < horizon:
+            self._forget()
+        return bool(self._entries) and self.bounds.holds(self._value())
+
+    def shown(self) -> int | float:
+        """Return the sum, average or percentile."""
+        value = self._value()
+        return value.numerator if value.denominator == 1 else float(value)
+
+    def entries(self) -> Sequence[Entry]:
+        """Return the events whose numbers were used."""
+        return list(dict.fromkeys(entry for entry, _ in self._entries))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def dump(self) -> list[Any]:
+        """Return events and numbers."""
+        return [[entry, number] for entry, number in self._entries]
+
+    def load(self, state: Any) -> None:  # noqa: ANN401
+        """Take back events and numbers."""
+        for entry, number in state:
+            self._append(_entry(entry), number)
+
+
+class Together:
+    """temporal: the last match of each rule."""
+
+    def __init__(self, one: Correlation) -> None:
+        self.one = one
+        self._last: dict[int, Entry] = {}
+
+    def add(self, entry: Entry, values: Sequence[Sequence[Scalar]], horizon: int) -> bool:
+        """Take a match."""
+        self._last[entry.rule] = entry
+        return True
+
+    def holds(self, horizon: int) -> bool:
+        """Tell whether the rules that occurred fulfil the condition."""
+        self._last = {rule: e for rule, e in self._last.items() if e.time >= horizon}
+        return self.one.holds_for(sum(1 << rule for rule in self._last))
+
+    def shown(self) -> list[str]:
+        """Return the titles of the rules that occurred."""
+        return [self.one.titles[rule] for rule in sorted(self._last)]
+
+    def entries(self) -> Sequence[Entry]:
+        """Return the last match of each rule."""
+        return sorted(self._last.values())
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+    def dump(self) -> list[Any]:
+        """Return the matches."""
+        return list(self._last.values())
+
+    def load(self, state: Any) -> None:  # noqa: ANN401
+        """Take back the matches."""
+        self._last = {entry.rule: entry for entry in map(_entry, state)}
+
+
+Chain = tuple[Entry, ...]
+
+
+class Ordered:
+    """temporal_ordered: for each set of rules, the chain in the right order that began last.
+
+    Of chains over the same rules only that one matters: it is inside every window that another
+    is inside of. Matches of the same time count as in either order, because the clocks of many
+    logs know seconds only; so those of the newest time are kept apart until time goes on.
+    """
+
+    def __init__(self, one: Correlation) -> None:
+        self.one = one
+        self._past: dict[int, Chain] = {}
+        self._time = 0
+        self._now: dict[int, Entry] = {}
+        self._hidden = 0
+        self._shown: Chain = ()
+
+    def add(self, entry: Entry, values: Sequence[Sequence[Scalar]], horizon: int) -> bool:
+        """Take a match."""
+        if entry.rule in self.one.negated:
+            self._hidden |= 1 << entry.rule
+            return True
+        if entry.time > self._time:
+            chains = self._chains()
+            self._past = {m: chain for m, chain in chains.items() if chain[0].time >= horizon}
+            self._now, self._time = {}, entry.time
+        self._now[entry.rule] = entry
+        return True
+
+    def _chains(self) -> dict[int, Chain]:
+        chains = dict(self._past)
+        useful = self.one.useful
+        for rule in sorted(self._now):
+            entry, bit = self._now[rule], 1 << rule
+            for mask, chain in list(chains.items()):
+                longer = mask | bit
+                if mask < bit and longer in useful:
+                    known = chains.get(longer)
+                    if known is None or chain[0].time >= known[0].time:
+                        chains[longer] = (*chain, entry)
+            if bit in useful:
+                chains[bit] = (entry,)
+        return chains
+
+    def holds(self, horizon: int) -> bool:
+        """Tell whether a chain in the right order fulfils the condition."""
+        alive = {m: c for m, c in self._chains().items() if c[0].time >= horizon}
+        if isinstance(self.one.condition, Bounds):
+            best = max(alive, key=int.bit_count, default=0)
+            self._shown = alive.get(best, ())
+            return self.one.condition.holds(best.bit_count())
+        for mask, chain in alive.items():
+            if self.one.holds_for(mask | self._hidden):
+                self._shown = chain
+                return True
+        return False
+
+    def shown(self) -> list[str]:
+        """Return the titles of the rules in the order in which they occurred."""
+        return [self.one.titles[entry.rule] for entry in self._shown]
+
+    def entries(self) -> Sequence[Entry]:
+        """Return the matches of the chain."""
+        return self._shown
+
+    def __len__(self) -> int:
+        return sum(map(len, self._past.values())) + len(self._now)
+
+    def dump(self) -> list[Any]:
+        """Return the chains."""
+        past = [[mask, list(chain)] for mask, chain in self._past.items()]
+        return [past, self._time, list(self._now.values()), self._hidden]
+
+    def load(self, state: Any) -> None:  # noqa: ANN401
+        """Take back the chains."""
+        past, self._time, now, self._hidden = state
+        self._past = {mask: tuple(map(_entry, chain)) for mask, chain in past}
+        self._now = {entry.rule: entry for entry in map(_entry, now)}
+
+
+def _entry(item: Sequence[Any]) -> Entry:
+    time, identifier, rule, about = item
+    return Entry(time, identifier, rule, tuple(about))
