@@ -214,12 +214,10 @@ def _tls(ca: Path | None, host: str) -> Any:  # noqa: ANN401
     context = create_default_context(cafile=ca)
 
     def wrap_socket(connection: Any, do_handshake: bool = False) -> None:  # noqa: ANN401
-        plain = connection.socket
-        try:
-            connection.socket = context.wrap_socket(plain, server_hostname=host)
-        except OSError:
-            plain.close()
-            raise
+        connection.socket = context.wrap_socket(
+            connection.socket, do_handshake_on_connect=False, server_hostname=host
+        )
+        connection.socket.do_handshake()  # only now, so that the deadline can cut it
 
     tls = _ldap3().Tls()
     tls.wrap_socket = wrap_socket  # its own one needs ssl.match_hostname, and leaks the socket
