@@ -87,14 +87,12 @@ def _tar(files: Mapping[str, Sample], depth: int) -> bytes:
 
 
 def _vba(sample: Sample, depth: int) -> bytes:
-    """Return text as an [MS-OVBA] container of literals: chunks of 8 after a flag byte of 0."""
+    """Return text as an [MS-OVBA] container of one chunk: 8 literals after each flag byte of 0."""
     text = b'Attribute VB_Name = "M"\r\n' + assemble(sample, depth)
-    packed = bytearray(b"\x01")
-    for at in range(0, len(text), 2048):
-        chunk = text[at : at + 2048]
-        body = b"".join(b"\0" + chunk[n : n + 8] for n in range(0, len(chunk), 8))
-        packed += (0xB000 | len(body) - 1).to_bytes(2, "little") + body
-    return bytes(packed)
+    body = b"".join(b"\0" + text[at : at + 8] for at in range(0, len(text), 8))
+    if len(body) > 4096:
+        raise ValueError("the text of a macro has at most 3,600 bytes")
+    return b"\x01" + (0xB000 | len(body) - 1).to_bytes(2, "little") + body
 
 
 _KINDS: Final[Mapping[str, Callable[[Any, int], bytes]]] = {
