@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from threading import Event as Flag
-from typing import Final, Protocol
+from typing import Final
 
 from collectors.frame import Source
 from collectors.inputs.follow import Chunk, Follower
@@ -21,30 +21,21 @@ from collectors.parsing import Parser, parser
 from collectors.recognise import recognise
 from soc.alerts.raising import raise_alerts
 from soc.errors import InputError, StoreError
-from soc.model.event import Event
 from soc.model.finding import Finding
-from soc.store.base import Checkpoint, Position, Retention, Store
+from soc.run.correlating import Correlating
+from soc.run.judging import Detector, Judge
+from soc.store.base import Position, Retention, Store
 
 log = logging.getLogger("soc.run")
 
-BATCH: Final = 1000
 IDLE: Final = 0.2
 """Seconds to wait when there is nothing to do."""
 RETRY: Final = 2.0
 """Seconds to wait when the store refuses."""
 RETAIN_EVERY: Final = 3600.0
 """Seconds between two looks at what the retention drops."""
-CURSOR: Final = "detect"
 SAMPLE: Final = 50
 """Records that tell what a file holds."""
-
-
-class Detector(Protocol):
-    """What turns an event into findings."""
-
-    def evaluate(self, event: Event) -> Sequence[Finding]:
-        """Return what the rules say about an event."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +74,8 @@ class Runner:
     now: Callable[[], float] = time.monotonic
     counters: Counters = field(default_factory=Counters)
     raised: Callable[[Finding], None] = lambda finding: None
+    correlating: Callable[[], Correlating] | None = None
+    _judge: Judge | None = None
     _retained: float | None = None
     _followers: dict[str, Follower] = field(default_factory=dict)
     _normalisers: dict[str, Normaliser | None] = field(default_factory=dict)
@@ -100,7 +93,7 @@ class Runner:
                 continue
             if not busy:
                 stop.wait(IDLE)
-        self._forget()
+        self._stop()
 
     def step(self) -> bool:
         """Collect and detect once; return whether there was anything to do."""
@@ -111,6 +104,12 @@ class Runner:
         """Work until everything that is there has been read and judged."""
         while self.step():
             pass
+
+    def finish(self) -> None:
+        """Drain, and decide what waits for later events: nothing more comes."""
+        self.drain()
+        if self._judge is not None:
+            self._judge.finish()
 
     def _collect(self, settings: Input) -> bool:
         follower = self._followers.get(settings.pattern)
@@ -168,22 +167,19 @@ class Runner:
         return self._normalisers[chunk.origin]
 
     def _detect(self) -> bool:
-        checkpoint = self.store.checkpoint(CURSOR) or Checkpoint(CURSOR, {"cursor": None})
-        batch = self.store.tail(checkpoint.payload["cursor"], limit=BATCH)
-        if not batch.events:
-            return False
-        findings = [f for event in batch.events for f in self.detector.evaluate(event)]
-        if findings:
-            verdicts = raise_alerts(findings, self.store, self.clock())
-            for finding, verdict in zip(findings, verdicts, strict=True):
-                if verdict.outcome == "created":
-                    self.counters.alerts += 1
-                    self.raised(finding)
-        self.counters.evaluated += len(batch.events)
-        self.store.save_checkpoint(
-            Checkpoint(CURSOR, {"cursor": batch.cursor}, checkpoint.version, checkpoint.epoch)
-        )
-        return True
+        if self._judge is None:
+            correlating = self.correlating() if self.correlating else None
+            self._judge = Judge(self.store, self.detector, correlating, self.now, self._raise)
+        judged = self._judge.step()
+        self.counters.evaluated += judged
+        return judged > 0
+
+    def _raise(self, findings: Sequence[Finding]) -> None:
+        verdicts = raise_alerts(findings, self.store, self.clock())
+        for finding, verdict in zip(findings, verdicts, strict=True):
+            if verdict.outcome == "created":
+                self.counters.alerts += 1
+                self.raised(finding)
 
     def _retain(self) -> None:
         """Drop the days of events that the retention does not keep, once an hour."""
@@ -192,12 +188,22 @@ class Runner:
             for name in self.store.retain(self.retention, now=self.clock()):
                 log.warning("%s was dropped: the retention keeps it no longer", name)
 
+    def _stop(self) -> None:
+        """Save what was judged; the next start would judge it again."""
+        try:
+            if self._judge is not None:
+                self._judge.save()
+        except StoreError as error:
+            log.error("%s", error)
+        self._forget()
+
     def _forget(self) -> None:
         """Drop what was read but perhaps not stored; the stored positions are the truth."""
         for follower in self._followers.values():
             follower.close()
         self._followers.clear()
         self._normalisers.clear()
+        self._judge = None
 
 
 def _position(settings: Input) -> str:

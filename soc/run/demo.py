@@ -106,14 +106,16 @@ def _collect(
     how = Reading(received, ZONE, observer="demo")
     samples = [folder / "samples" / name for name in story["samples"]]
     store_all(read_all(samples, how, problem=refuse), store, clock)
+    loaded = detection([rules.SIGMA])
     Runner(
         store=store,
         inputs=(),
-        detector=detection([rules.SIGMA]).engine,
+        detector=loaded.engine,
+        correlating=loaded.correlating,
         key=b"",
         observer="demo",
         clock=clock,
-    ).drain()
+    ).finish()
 
 
 def _step(entry: dict[str, Any], store: Store) -> Step:

@@ -11,6 +11,8 @@ from detectors.sigma.reference import Reference
 from soc.errors import ContentError
 from soc.model.event import Event
 from soc.model.finding import Finding
+from soc.run.correlating import Correlating
+from soc.run.sorting import Sorting
 from soc.run.summary import Summary
 
 
@@ -20,14 +22,35 @@ class Detection:
 
     report: LoadReport
     engine: Reference
+    pipelines: Pipelines
 
-    def findings(self, events: Iterable[Event], summary: Summary) -> Iterator[Finding]:
-        """Yield the findings of events in their order, counting as it goes."""
+    def findings(
+        self, events: Iterable[Event], summary: Summary, *, stream: bool = False
+    ) -> Iterator[Finding]:
+        """Yield the findings of events in their order, counting as it goes.
+
+        Those of correlations follow at the end, over all events in the order of time; in a
+        `stream`, whose end may be far, as soon as the lateness of events allows.
+        """
+        for finding in self._told(events, summary, stream):
+            summary.found(finding)
+            yield finding
+
+    def _told(self, events: Iterable[Event], summary: Summary, stream: bool) -> Iterator[Finding]:
+        correlating, matches = self.correlating(), Sorting()
         for event in events:
             summary.saw(event)
-            for finding in self.engine.evaluate(event):
-                summary.found(finding)
-                yield finding
+            findings = self.engine.evaluate(event)
+            if stream:
+                yield from correlating.take(event, findings)
+            else:
+                yield from correlating.heard(findings)
+                correlating.collect(event, findings, matches)
+        yield from correlating.finish() if stream else correlating.count(matches.drain())
+
+    def correlating(self) -> Correlating:
+        """Return the correlations, with nothing counted yet."""
+        return Correlating(self.report, self.pipelines)
 
 
 def pipelines() -> Pipelines:
@@ -42,4 +65,5 @@ def detection(paths: Sequence[Path]) -> Detection:
         places = ", ".join(str(path) for path in paths)
         first = f"; the first problem: {report.rejected[0]}" if report.rejected else ""
         raise ContentError(f"no usable rule in {places}{first}", hint=f"soc rules check {places}")
-    return Detection(report, Reference(report.rules, pipelines()))
+    found = pipelines()
+    return Detection(report, Reference(report.rules, found), found)

@@ -51,6 +51,10 @@ class Correlator:
         for state in self._closing:
             yield from self._close(state, time)
 
+    def due(self, time: int) -> bool:
+        """Tell whether `advance` to this time has a window to decide."""
+        return any(_due(state) < time for state in self._closing)
+
     def close(self) -> Iterator[Finding]:
         """Decide every window that is open: nothing more comes."""
         while any(state.due is not None for state in self._closing):

@@ -54,13 +54,17 @@ class Order:
         while self._held and self._held[0][0] < self.watermark:
             yield heapq.heappop(self._held)[-1]
 
-    @property
-    def waiting(self) -> bool:
-        """Tell whether time has to go on for something to be decided."""
-        return self.watermark <= self._newest
+    def idle(self, since: int) -> bool:
+        """Move the watermark on when nothing came for longer than the lateness (microseconds).
 
-    def catch_up(self) -> None:
-        """Move the watermark behind all that was seen: nothing came for as long as the lateness."""
+        Return whether matches are ready then.
+        """
+        if self._newest and since > self.lateness:
+            self.watermark = max(self.watermark, self._newest + since - self.lateness)
+        return bool(self._held) and self._held[0][0] < self.watermark
+
+    def end(self) -> None:
+        """Move the watermark behind everything that was seen: nothing more comes."""
         self.watermark = max(self.watermark, self._newest + 1)
 
     def dump(self) -> dict[str, Any]:

@@ -103,7 +103,8 @@ def command(
         show(error)
 
     with results(COLUMNS, format, json=json, output=output, fields=fields, full=full) as write:
-        for finding in loaded.findings(_events(paths, how, tell, quiet), summary):
+        found = _events(paths, how, tell, quiet)
+        for finding in loaded.findings(found, summary, stream=paths == ["-"]):
             write(finding.as_document())
     if not quiet:
         _tell(summary)

@@ -64,6 +64,7 @@ def command(
                 for one in config.inputs
             ],
             detector=loaded.engine,
+            correlating=loaded.correlating,
             key=key,
             observer=config.node.name,
             clock=now,

@@ -1,0 +1,94 @@
+"""Correlations behind the detection of single events: findings in, findings of series out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from detectors.sigma.correlation.correlator import Correlator
+from detectors.sigma.correlation.match import Extractor, Match, micros
+from detectors.sigma.correlation.order import LATENESS, Order
+from detectors.sigma.correlation.resolve import silent
+from detectors.sigma.load import LoadReport
+from detectors.sigma.pipeline import Pipelines
+from soc.model.event import Event
+from soc.model.finding import Finding
+from soc.run.sorting import Sorting
+
+
+class Correlating:
+    """The correlations of a rule set over the findings of its rules.
+
+    Rules that a correlation without `generate` names raise nothing themselves. `counters` adds to
+    those of the correlator: `late`, `hurried` (see Order), `untimed` and `ahead` (events without a
+    time, or with one that the receipt proves wrong: they do not count).
+    """
+
+    def __init__(self, report: LoadReport, pipelines: Pipelines, lateness: int = LATENESS) -> None:
+        self._correlator = Correlator(report.correlations)
+        self.counters = self._correlator.counters
+        self._order = Order(self.counters, lateness)
+        self._extractor = Extractor(report.correlations, report.rules, pipelines)
+        self._silent = silent(report.correlations)
+
+    def heard(self, findings: Sequence[Finding]) -> list[Finding]:
+        """Return the findings of single events that are told on their own."""
+        return [finding for finding in findings if finding.rule.id not in self._silent]
+
+    def take(self, event: Event, findings: Sequence[Finding]) -> Iterator[Finding]:
+        """Take an event with its findings and yield what is told now, single events first."""
+        yield from self.heard(findings)
+        for match in self._matches(event, findings):
+            self._order.hold(match)
+        yield from self._released()
+
+    def _matches(self, event: Event, findings: Sequence[Finding]) -> list[Match]:
+        wanted = [f.rule.id for f in findings if self._extractor.wants(f.rule.id)]
+        if event.get("soc.clock_skew"):
+            self.counters["ahead"] += len(wanted)
+            return []
+        try:
+            self._order.saw(micros(event["@timestamp"]))
+            return [self._extractor.match(rule, event) for rule in wanted]
+        except (KeyError, TypeError, ValueError):
+            self.counters["untimed"] += len(wanted)
+            return []
+
+    def _released(self) -> Iterator[Finding]:
+        return chain(
+            self._correlator.feed(self._order.ready()),
+            self._correlator.advance(self._order.watermark),
+        )
+
+    def collect(self, event: Event, findings: Sequence[Finding], into: Sorting) -> None:
+        """Put an event's matches to those that are sorted before any is counted."""
+        for match in self._matches(event, findings):
+            into.add(match)
+
+    def count(self, matches: Iterator[Match]) -> Iterator[Finding]:
+        """Yield the findings of matches in order after which nothing more comes."""
+        return chain(self._correlator.feed(matches), self._correlator.close())
+
+    def idle(self, since: int) -> bool:
+        """Let time go on without events, for these microseconds since the last one.
+
+        Return whether `settle` has something to decide then.
+        """
+        return self._order.idle(since) or self._correlator.due(self._order.watermark)
+
+    def settle(self) -> list[Finding]:
+        """Return what the time that went on decides."""
+        return list(self._released())
+
+    def finish(self) -> list[Finding]:
+        """Return what is still held back or open: nothing more comes."""
+        self._order.end()
+        return [*self._released(), *self._correlator.close()]
+
+    def dump(self) -> dict[str, Any]:
+        """Return the whole state as plain JSON values, to be stored with the cursor."""
+        return {"order": self._order.dump(), "groups": self._correlator.dump()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take back what `dump` gave."""
+        self._order.load(state["order"])
+        self._correlator.load(state["groups"])
