@@ -12,6 +12,7 @@ from playbooks.model import Playbook
 from playbooks.steps import step
 from playbooks.variables import NAME, TYPES, Variable, typed
 from soc.errors import ContentError, InputError, UsageError
+from soc.model.event import Event, values
 
 LIBRARY = Path(__file__).parent / "library"
 
@@ -30,9 +31,9 @@ def loads(text: str, source: str) -> Playbook:
     return _first(*examine(text, source))
 
 
-def from_values(values: Mapping[str, Any], source: str) -> Playbook:
+def from_values(content: Mapping[str, Any], source: str) -> Playbook:
     """Return the playbook of a document that was loaded before; raise ContentError."""
-    return _first(*_examine(Document(source, dict(values))))
+    return _first(*_examine(Document(source, dict(content))))
 
 
 def find(name: str, folder: Path = LIBRARY) -> Playbook:
@@ -49,6 +50,16 @@ def find(name: str, folder: Path = LIBRARY) -> Playbook:
 def shipped(folder: Path = LIBRARY) -> list[Path]:
     """Return the files of the playbooks in a folder, in name order."""
     return sorted(folder.glob("*.yml"))
+
+
+def answering(alert: Event, folder: Path = LIBRARY) -> list[str]:
+    """Return the names of the playbooks that answer an alert: by its rule, then by technique."""
+    rule = {str(alert.get("rule.id"))}
+    techniques = {str(each) for each in values(alert.get("threat.technique.id"))}
+    known = {path.stem: set(load(path).answers) for path in shipped(folder)}
+    by_rule = [name for name, answers in known.items() if answers & rule]
+    by_technique = [name for name, answers in known.items() if answers & techniques]
+    return list(dict.fromkeys([*by_rule, *by_technique]))
 
 
 def examine(text: str, source: str) -> tuple[Playbook | None, list[ContentError]]:
@@ -77,15 +88,15 @@ def _examine(document: Document) -> tuple[Playbook | None, list[ContentError]]:
 
 
 def _shape(document: Document) -> list[ContentError]:
-    values = document.values
-    problems = shape.check_map(document, values, (), shape.PLAYBOOK, shape.REQUIRED)
+    content = document.values
+    problems = shape.check_map(document, content, (), shape.PLAYBOOK, shape.REQUIRED)
     if problems:
         return problems
-    if values["type"] != "playbook" or values["spec_version"] != "cacao-2.0":
+    if content["type"] != "playbook" or content["spec_version"] != "cacao-2.0":
         return [document.problem("this is not a playbook of CACAO 2.0", ("type",))]
-    if values.get("revoked"):
+    if content.get("revoked"):
         problems.append(document.problem("this playbook is revoked", ("revoked",)))
-    for name, variable in values.get("playbook_variables", {}).items():
+    for name, variable in content.get("playbook_variables", {}).items():
         path = ("playbook_variables", name)
         if NAME.fullmatch(name) is None:
             problems.append(document.problem("a variable is named __name__", path))
@@ -93,7 +104,7 @@ def _shape(document: Document) -> list[ContentError]:
             problems.append(document.problem("a variable is a map with a type", path))
         else:
             problems += shape.check_map(document, variable, path, shape.VARIABLE, ("type",))
-    for name, fields in values["workflow"].items():
+    for name, fields in content["workflow"].items():
         problems += _step_shape(document, name, fields)
     return problems
 
@@ -113,32 +124,32 @@ def _step_shape(document: Document, name: str, fields: Any) -> list[ContentError
 
 
 def _compile(document: Document) -> tuple[Playbook, list[ContentError]]:
-    values, problems = document.values, list[ContentError]()
+    content, problems = document.values, list[ContentError]()
     ours = _extension(document, problems)
     variables = {}
-    for name, fields in values.get("playbook_variables", {}).items():
+    for name, fields in content.get("playbook_variables", {}).items():
         variables[name] = _variable(document, name, fields, problems)
     steps = {}
-    for name in values["workflow"]:
+    for name in content["workflow"]:
         try:
             steps[name] = step(document, name)
         except ContentError as error:
             problems.append(error)
-    definitions = {**values.get("extension_definitions", {}), EXTENSION: DEFINITION}
+    definitions = {**content.get("extension_definitions", {}), EXTENSION: DEFINITION}
     playbook = Playbook(
-        id=values["id"],
-        name=values["name"],
-        description=values.get("description", ""),
-        modified=values["modified"],
-        start=values["workflow_start"],
-        exception=values.get("workflow_exception", ""),
+        id=content["id"],
+        name=content["name"],
+        description=content.get("description", ""),
+        modified=content["modified"],
+        start=content["workflow_start"],
+        exception=content.get("workflow_exception", ""),
         steps=steps,
         variables=variables,
         inputs=ours.get("inputs", {}),
         answers=tuple(ours.get("answers", ())),
         texts=ours.get("texts", {}),
-        valid=(values.get("valid_from", ""), values.get("valid_until", "")),
-        document={**values, "extension_definitions": definitions},
+        valid=(content.get("valid_from", ""), content.get("valid_until", "")),
+        document={**content, "extension_definitions": definitions},
         source=document.source,
     )
     return playbook, problems

@@ -2,6 +2,7 @@
 
 import ipaddress
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -109,8 +110,8 @@ def _peer(line: str) -> tuple[Address, int] | None:
         return None
     local, remote = fields[1].rpartition(":"), fields[2].rpartition(":")
     # The kernel prints addresses as 32-bit words in the machine's byte order (proc_net_tcp.txt).
-    words = bytes.fromhex(remote[0])
-    packed = b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4))
+    words = (int(remote[0][at : at + 8], 16) for at in range(0, len(remote[0]), 8))
+    packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
     found = ipaddress.ip_address(packed)
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
     return mapped or found, int(local[2], 16)

@@ -1,0 +1,1 @@
+"""Sections of `soc.toml` that parts declare themselves: one file, one section."""

@@ -1,0 +1,136 @@
+"""Response wired up: the configured devices, the guard of this machine, journal and lock."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from playbooks.engine import Engine, open_runs
+from playbooks.guard import Guard, protect
+from playbooks.holding import Drift
+from playbooks.journal import Journal
+from playbooks.load import answering, find
+from playbooks.plan import Plan, Views, from_alert, make
+from playbooks.ports.nft import Nft, view
+from playbooks.ports.simulated_filter import SimulatedFilter
+from soc.folders import private
+from soc.model.event import Event
+from soc.model.time import now
+from soc.run.node import node_key, only_one
+from soc.run.options.playbooks import PlaybooksOptions
+from soc.run.own_addresses import own, resolve, store_host
+from soc.run.settings import Settings
+
+FOLDER: Final = "playbooks"
+STOP: Final = "STOP"
+"""A file of this name in the folder is the kill switch."""
+_SBIN: Final = "/usr/local/sbin:/usr/sbin:/sbin"
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """The capabilities of this machine: views that read, and ports made only where they change."""
+
+    views: Views
+    ports: Callable[[], Mapping[str, Any]]
+
+
+def folder(settings: Settings) -> Path:
+    """Return where journal, ledger and kill switch lie."""
+    return settings.paths.state / FOLDER
+
+
+def options(settings: Settings) -> PlaybooksOptions:
+    """Return the section `[playbooks]`."""
+    found: PlaybooksOptions = settings.config.section("playbooks", PlaybooksOptions)
+    return found
+
+
+def devices(settings: Settings, clock: Clock = now) -> Devices:
+    """Return what is configured to be read and changed."""
+    if options(settings).packet_filter == "simulated":
+        path = folder(settings) / "simulated-filter.json"
+        reading = SimulatedFilter(clock, path).view()
+        return Devices(
+            {"packet_filter": reading}, lambda: {"packet_filter": SimulatedFilter(clock, path)}
+        )
+    program = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:{_SBIN}") or "nft"
+    return Devices({"packet_filter": view([program])}, lambda: {"packet_filter": Nft([program])})
+
+
+def guard(settings: Settings) -> Guard:
+    """Return the safety rules; raise ContentError or StoreError when they cannot be complete."""
+    chosen = options(settings)
+    entries = [(address, "configured") for name in chosen.never_touch for address in resolve(name)]
+    entries += store_host(settings.store.url)
+    if chosen.packet_filter != "simulated" or Path("/proc/net/route").exists():
+        entries += own()
+    switch = folder(settings) / STOP
+    return Guard(
+        protect(entries),
+        ports=frozenset(chosen.never_touch_ports),
+        accounts=frozenset(name.casefold() for name in chosen.never_touch_accounts),
+        budget=chosen.budget,
+        stopped=switch.exists,
+    )
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[Journal]:
+    """Open journal and ledger to look at them; nothing is made, nothing is locked."""
+    with Journal(folder(settings), node_key(settings.paths.state), read_only=True) as journal:
+        yield journal
+
+
+@contextmanager
+def responding(settings: Settings, clock: Clock = now) -> Iterator[Engine]:
+    """Open everything to act, alone on this state folder; raise Refused when another acts."""
+    place = folder(settings)
+    private(place)
+    found = devices(settings, clock)
+    with (
+        only_one(settings.paths.state, "playbook"),
+        Journal(place, node_key(settings.paths.state)) as journal,
+    ):
+        yield Engine(journal, guard(settings), found.views, found.ports(), clock)
+
+
+def reconcile(engine: Engine, actor: str) -> list[Drift]:
+    """Bring ledger and devices together; runs that wait to be resumed are left alone."""
+    return engine.reconcile(actor, busy=open_runs(list(engine.journal.records())))
+
+
+def tend(settings: Settings, clock: Clock = now) -> Sequence[Drift]:
+    """End leases that have run out and restore what is gone: the standing worker's turn."""
+    if not (folder(settings) / "journal.db").exists():
+        return []
+    with responding(settings, clock) as engine:
+        return reconcile(engine, "soc run")
+
+
+def rehearsal(alert: Event, clock: Clock) -> Plan | None:
+    """Return what the playbook that answers an alert would do, seen against a simulated filter.
+
+    None when no playbook answers it. The machine's own devices are neither read nor changed.
+    """
+    for name in answering(alert):
+        playbook = find(name)
+        views = {"packet_filter": SimulatedFilter(clock).view()}
+        return make(playbook, from_alert(playbook, alert), views, Guard(protect(())), clock())
+    return None
+
+
+def stop(settings: Settings, *, on: bool) -> None:
+    """Turn the kill switch: while it is on nothing new is changed; what is in force may end."""
+    place = folder(settings)
+    private(place)
+    if on:
+        (place / STOP).touch(mode=0o600)
+    else:
+        (place / STOP).unlink(missing_ok=True)

@@ -1,0 +1,139 @@
+"""`soc playbook`, `soc contain`, `soc audit` as a person uses them, on a simulated filter."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from soc.model.time import now
+from soc.run.respond import rehearsal
+from tests.command import Ran, soc
+from tests.playbooks.kit import ADDRESS, SIMPLE, Clock
+
+NAME = "block-source-address"
+INPUT = ("-i", f"__source_address__={ADDRESS}")
+ENVIRON = {"SOC_PLAYBOOKS__PACKET_FILTER": "simulated", "SOC_PLAYBOOKS__BUDGET": "2"}
+
+
+def run(home: Path, *arguments: str, **more: str) -> Ran:
+    return soc(*arguments, home=home, environ={**ENVIRON, **more})
+
+
+def applied(home: Path, address: str = ADDRESS) -> Ran:
+    given = ("-i", f"__source_address__={address}")
+    plan = run(home, "playbook", "plan", NAME, *given).documents[0]
+    return run(home, "playbook", "run", NAME, *given, "--apply", "--plan", plan["hash"])
+
+
+def test_from_plan_to_undo(tmp_path: Path) -> None:
+    dry = run(tmp_path, "playbook", "run", NAME, *INPUT, "-f", "table")
+    assert dry.code == 0
+    assert "drop every packet from and to 203.0.113.9" in dry.out
+    assert "nothing was changed" in dry.err
+    assert not (tmp_path / "state" / "playbooks").exists()
+    done = applied(tmp_path)
+    assert done.code == 0
+    (report,) = done.documents
+    assert report["status"] == "done"
+    (claim,) = run(tmp_path, "contain", "list").documents
+    assert (claim["target"], claim["state"]) == (ADDRESS, "in_force")
+    assert run(tmp_path, "contain", "extend", claim["key"][:8], "--for", "2h").code == 0
+    (extended,) = run(tmp_path, "contain", "list").documents
+    assert extended["until"] > claim["until"]
+    assert run(tmp_path, "playbook", "undo", report["run"]).code == 0
+    assert run(tmp_path, "contain", "list").documents == []
+    assert run(tmp_path, "contain", "list", "--all").documents[0]["state"] == "released"
+    assert run(tmp_path, "playbook", "status").documents[0]["run"] == report["run"]
+    assert run(tmp_path, "playbook", "resume").documents == []
+
+
+def test_the_exact_change_is_shown_when_asked_for(tmp_path: Path) -> None:
+    shown = run(tmp_path, "playbook", "plan", NAME, *INPUT, "-f", "table", "--full").out
+    assert '"timeout":3600' in shown
+    assert '"delete":{"element"' in shown
+    document = run(tmp_path, "playbook", "plan", NAME, *INPUT).documents[0]
+    assert len(document["hash"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        (("--apply",), 2),
+        (("--apply", "--plan", "00"), 6),
+        (("--apply", "--plan", "0" * 64), 6),
+        (("-i", "__source_address__=0x7f.1"), 4),
+        (("-i", "__source_address__=127.0.0.1"), 6),
+        (("-i", "nonsense"), 2),
+        (("-i", "__other__=1"), 4),
+    ],
+)
+def test_what_is_not_agreed_or_not_allowed_is_refused(
+    tmp_path: Path, more: tuple[str, ...], code: int
+) -> None:
+    assert run(tmp_path, "playbook", "run", NAME, *INPUT, *more).code == code
+    assert run(tmp_path, "contain", "list", "--all").documents == []
+
+
+def test_the_kill_switch_and_the_budget(tmp_path: Path) -> None:
+    assert run(tmp_path, "contain", "stop").code == 0
+    assert applied(tmp_path).code == 6
+    assert run(tmp_path, "contain", "start").code == 0
+    codes = [applied(tmp_path, f"203.0.113.{last}").code for last in range(1, 4)]
+    assert codes == [0, 0, 6]
+    keys = [claim["key"] for claim in run(tmp_path, "contain", "list").documents]
+    assert run(tmp_path, "contain", "release", *keys, "zz").code == 4
+    assert len(run(tmp_path, "contain", "list").documents) == 2
+    assert run(tmp_path, "contain", "release", *keys).code == 0
+    assert run(tmp_path, "contain", "list").documents == []
+
+
+def test_configured_hosts_are_never_touched(tmp_path: Path) -> None:
+    (tmp_path / "soc.toml").write_text('[playbooks]\nnever_touch = ["203.0.113.0/24"]\n', "utf-8")
+    refused = run(tmp_path, "playbook", "plan", NAME, *INPUT)
+    assert refused.code == 6
+    assert "configured" in refused.err
+    (tmp_path / "soc.toml").write_text('[playbooks]\nnever_touch = ["no such host"]\n', "utf-8")
+    assert run(tmp_path, "playbook", "plan", NAME, *INPUT).code == 3
+
+
+def test_tampering_with_the_journal_is_named_by_position(tmp_path: Path) -> None:
+    assert run(tmp_path, "audit", "verify").code == 0
+    applied(tmp_path)
+    assert run(tmp_path, "audit", "verify").code == 0
+    head = run(tmp_path, "audit", "head").out.strip()
+    assert run(tmp_path, "audit", "verify", "--head", head).code == 0
+    assert run(tmp_path, "audit", "verify", "--head", "x").code == 2
+    connection = sqlite3.connect(tmp_path / "state" / "playbooks" / "journal.db")
+    with connection:
+        connection.execute("DELETE FROM journal WHERE position = 2")
+    connection.close()
+    broken = run(tmp_path, "audit", "verify")
+    assert broken.code == 5
+    assert "record 2 is broken" in broken.err
+
+
+def test_lint_names_file_and_line(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.yml", tmp_path / "bad.yml"
+    good.write_text(SIMPLE, "utf-8")
+    bad.write_text(SIMPLE.replace("lease: 600", "lease: -1"), "utf-8")
+    assert run(tmp_path, "playbook", "lint", str(good)).code == 0
+    wrong = run(tmp_path, "playbook", "lint", str(good), str(bad))
+    assert wrong.code == 3
+    assert "bad.yml:" in wrong.err
+
+
+def test_list_and_show(tmp_path: Path) -> None:
+    assert NAME in {row["name"] for row in run(tmp_path, "playbook", "list").documents}
+    vietnamese = run(tmp_path, "playbook", "show", NAME, SOC_LANG="vi").out
+    assert "Chặn địa chỉ nguồn" in vietnamese
+    (document,) = run(tmp_path, "playbook", "show", NAME, "--json").documents
+    assert document["spec_version"] == "cacao-2.0"
+    assert run(tmp_path, "playbook", "show", "none").code == 2
+
+
+def test_a_rehearsal_answers_an_alert_on_a_simulated_filter() -> None:
+    alert = {"rule.id": "x", "threat.technique.id": ["T1505.003"], "source.ip": ADDRESS}
+    plan = rehearsal(alert, Clock(now()))
+    assert plan is not None
+    assert [effect.target.name for effect in plan.effects] == [ADDRESS]
+    assert rehearsal({"rule.id": "x", "source.ip": ADDRESS}, Clock(now())) is None

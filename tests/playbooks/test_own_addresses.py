@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+
+from soc.errors import ContentError, StoreError
+from soc.run.own_addresses import own, resolve, store_host
+
+FIB = """\
+Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     +-- 198.51.100.0/24 2 0 2
+        |-- 198.51.100.0
+           /24 link UNICAST
+        |-- 198.51.100.7
+           /32 host LOCAL
+        |-- 198.51.100.255
+           /32 link BROADCAST
+"""
+ROUTE = """\
+Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT
+eth0 00000000 016433C6 0003 0 0 0 00000000 0 0 0
+eth0 006433C6 00000000 0001 0 0 0 00FFFFFF 0 0 0
+"""
+INET6 = "20010db8000000000000000000000007 02 40 00 80 eth0\n"
+ROUTE6 = (
+    "00000000000000000000000000000000 00 00000000000000000000000000000000 00 "
+    "20010db8000000000000000000000001 00000400 00000001 00000000 00000003 eth0\n"
+)
+
+
+def machine(root: Path) -> Path:
+    net = root / "proc" / "net"
+    net.mkdir(parents=True)
+    for name, text in (
+        ("fib_trie", FIB),
+        ("route", ROUTE),
+        ("if_inet6", INET6),
+        ("ipv6_route", ROUTE6),
+    ):
+        (net / name).write_text(text, "ascii")
+    (root / "etc").mkdir()
+    (root / "etc" / "resolv.conf").write_text(
+        "# comment\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\nsearch x\n", "ascii"
+    )
+    return root
+
+
+def test_addresses_gateways_and_name_servers_are_found(tmp_path: Path) -> None:
+    assert own(machine(tmp_path)) == [
+        ("198.51.100.7", "this machine"),
+        ("2001:db8::7", "this machine"),
+        ("198.51.100.1", "a gateway"),
+        ("2001:db8::1", "a gateway"),
+        ("192.0.2.53", "a name server"),
+        ("fe80::1", "a name server"),
+    ]
+
+
+def test_without_the_kernels_word_nothing_is_blocked(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="own addresses"):
+        own(tmp_path)
+
+
+def test_a_machine_without_ipv6_is_fine(tmp_path: Path) -> None:
+    root = machine(tmp_path)
+    for name in ("if_inet6", "ipv6_route"):
+        (root / "proc" / "net" / name).unlink()
+    assert ("198.51.100.7", "this machine") in own(root)
+
+
+def test_hosts_are_resolved_and_networks_kept() -> None:
+    assert resolve("198.51.100.0/24") == ["198.51.100.0/24"]
+    assert "127.0.0.1" in resolve("localhost")
+    with pytest.raises(ContentError, match="without an address"):
+        resolve("no such host")
+
+
+def test_the_store_on_another_host_is_protected() -> None:
+    assert store_host("sqlite:/var/lib/x") == []
+    assert store_host("https://192.0.2.80:9200") == [("192.0.2.80/32", "the store")]
