@@ -18,7 +18,19 @@ from collectors.packets.carve import Carver
 from collectors.packets.communityid import ICMP, ICMP6, icmp_ports
 from collectors.packets.dns import PORTS as DNS_PORTS
 from collectors.packets.dns import message
-from collectors.packets.flow import SECOND, TCP, UDP, Flags, Flow, Half, Limits, Reason, Table
+from collectors.packets.flow import (
+    ACK,
+    DATA,
+    SECOND,
+    SYN,
+    TCP,
+    UDP,
+    Flow,
+    Half,
+    Limits,
+    Reason,
+    Table,
+)
 from collectors.packets.ip import Fragments, Packet, ipv4, ipv6
 from collectors.packets.link import ETHERNET, IPV4, Found, Other, Refused, network
 from collectors.packets.probe import Probe
@@ -142,11 +154,21 @@ class Dissector:
         half.bytes += size
         if protocol == TCP:
             self._tcp.segment(half, data, start, end, time)
-            return
+        else:
+            self._datagram(half, packet, time, vlans, depth)
+
+    def _datagram(
+        self, half: Half, packet: Packet, time: int, vlans: tuple[int, ...], depth: int
+    ) -> None:
+        """Look into a packet of a protocol without streams."""
+        protocol, _, data, start, end, _, _ = packet
+        flow = half.flow
         if half.peer.packets:
             flow.state = "established"
         half.payload += end - start - (8 if protocol in _EIGHT else 0)
         if protocol == UDP:
+            if not half.letters & DATA and end > start + 8:
+                half.write(DATA, "D")
             finder = IN_UDP.get(data[start + 2] << 8 | data[start + 3])
             if finder is not None:
                 self._inside(partial(finder, data[:end], start + 8), data, time, vlans, depth)
@@ -287,9 +309,9 @@ def _is_answer(packet: Packet, ports: tuple[int, int]) -> bool:
     protocol, _, data, start, end, _, _ = packet
     near, far = ports
     if protocol == TCP:
-        flags = data[start + 13] & (Flags.SYN | Flags.ACK)
-        if flags & Flags.SYN:
-            return bool(flags & Flags.ACK)
+        flags = data[start + 13] & (SYN | ACK)
+        if flags & SYN:
+            return bool(flags & ACK)
         return near < 1024 <= far
     if protocol == UDP:
         return near == 53 and start + 10 < end and bool(data[start + 10] & 0x80)

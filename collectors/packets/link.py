@@ -166,6 +166,7 @@ _LAYERS: Final[dict[int, Callable[[bytes, int], tuple[int, int]]]] = {
     0x8847: _mpls,
     0x8848: _mpls,
     0x8864: lambda data, offset: _ppp(data, offset + 6),
+    0x880B: _ppp,  # in GRE (RFC 2637)
     0x8926: _vn_tag,
     0x894F: _nsh,
     0x6558: _again,

@@ -5,7 +5,7 @@ from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Final
 
 from collectors.packets.communityid import community_id
-from collectors.packets.flow import TCP, UDP, Flags, Flow, Half, Reason
+from collectors.packets.flow import FIN, RST, SYN, TCP, UDP, Flow, Half, Reason
 from collectors.packets.talk import Fields
 from soc.model.time import iso
 
@@ -106,29 +106,29 @@ def connection_state(flow: Flow) -> str:
         return "SF" if client.packets else "SHR"
     if flow.protocol != TCP:
         return "OTH"
-    asked = bool(client.flags & Flags.SYN)
-    answered = bool(server.flags & Flags.SYN)
+    asked = bool(client.flags & SYN)
+    answered = bool(server.flags & SYN)
     if asked and answered:
         return _established_state(client, server)
     if asked:
-        if server.flags & Flags.RST:
+        if server.flags & RST:
             return "REJ"
-        if client.flags & Flags.RST:
+        if client.flags & RST:
             return "RSTOS0"
-        return "SH" if client.flags & Flags.FIN else "S0"
+        return "SH" if client.flags & FIN else "S0"
     if answered:
-        if server.flags & Flags.RST:
+        if server.flags & RST:
             return "RSTRH"
-        return "SHR" if server.flags & Flags.FIN else "OTH"
+        return "SHR" if server.flags & FIN else "OTH"
     return "OTH"
 
 
 def _established_state(client: Half, server: Half) -> str:
-    if client.flags & Flags.RST:
+    if client.flags & RST:
         return "RSTO"
-    if server.flags & Flags.RST:
+    if server.flags & RST:
         return "RSTR" if client.packets > 1 else "REJ"
-    ends = bool(client.flags & Flags.FIN), bool(server.flags & Flags.FIN)
+    ends = bool(client.flags & FIN), bool(server.flags & FIN)
     return {(True, True): "SF", (True, False): "S2", (False, True): "S3"}.get(ends, "S1")
 
 

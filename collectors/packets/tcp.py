@@ -4,17 +4,17 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
-from collectors.packets.flow import Flags, Flow, Half
+from collectors.packets.flow import ACK, DATA, FIN, RST, SYN, Flow, Half
 from collectors.packets.link import Refused
 from collectors.packets.probe import Probe
 from collectors.packets.stream import HALF, MAX_AHEAD, MODULUS, Memory, Stream
 
 _HEADER: Final = Struct("!4xIIBB")
 _MASK: Final = MODULUS - 1
-_ENDING: Final = Flags.FIN | Flags.SYN | Flags.RST
+_ENDING: Final = FIN | SYN | RST
 
-# What has been written to a flow's history, as Zeek writes it: once per letter and side.
-_SYN, _SYNACK, _ACK, _DATA, _FIN, _RST = 1, 2, 4, 8, 16, 32
+# Bits of the letters of a flow's history.
+_SYN, _SYNACK, _ACK, _FIN, _RST = 1, 2, 4, 16, 32
 
 
 def check(data: bytes, start: int, end: int) -> None:
@@ -36,24 +36,24 @@ class Tcp:
         body = start + (offset >> 4) * 4
         flow = half.flow
         half.flags |= flags
-        if flags & 16:
+        if flags & ACK:
             half.acked = ack
-        if flow.state == "new" and half.client and flow.server.packets and flags & 16:
+        if flow.state == "new" and half.client and flow.server.packets and flags & ACK:
             flow.state = "established"
         if flags & _ENDING:
             self._control(half, flags, seq, end - body, time)
-            if flags & Flags.SYN:
+            if flags & SYN:
                 seq = (seq + 1) & _MASK
         if body < end:
-            if not half.letters & _DATA:
-                _write(half, _DATA, "D")
+            if not half.letters & DATA:
+                half.write(DATA, "D")
             if flow.deaf:
                 self._skip(half, seq, end - body)
             else:
                 self._data(half, seq, data[body:end], time)
         elif not half.letters & _ACK and not flags & _ENDING:
-            _write(half, _ACK, "A")
-        if flags & (Flags.FIN | Flags.RST):
+            half.write(_ACK, "A")
+        if flags & (FIN | RST):
             self._ending(half, flags, seq, end - body, time)
 
     def finish(self, flow: Flow, time: int) -> None:
@@ -67,24 +67,24 @@ class Tcp:
         self._end_talk(flow, time)
 
     def _control(self, half: Half, flags: int, seq: int, size: int, time: int) -> None:
-        if flags & Flags.SYN:
+        if flags & SYN:
             if half.position == 0 and not half.stream:  # repeated ones may choose a new number
                 half.seq = (seq + 1) & _MASK
-            if flags & Flags.ACK:
-                _write(half, _SYNACK, "H")
+            if flags & ACK:
+                half.write(_SYNACK, "H")
                 if half.peer.position == 0 and half.peer.seq >= 0:
                     half.peer.seq = half.acked  # of several requests, the one that was accepted
             else:
-                _write(half, _SYN, "S")
+                half.write(_SYN, "S")
 
     def _ending(self, half: Half, flags: int, seq: int, size: int, time: int) -> None:
         flow = half.flow
-        if flags & Flags.RST:
+        if flags & RST:
             # It may be forged to blind us: what is said after it is still listened to.
-            _write(half, _RST, "R")
+            half.write(_RST, "R")
             flow.state = "closed"
             return
-        _write(half, _FIN, "F")
+        half.write(_FIN, "F")
         if half.ended < 0:
             ahead = (seq + size - half.seq) & _MASK if half.seq >= 0 else 0
             half.ended = half.position + (ahead if ahead < MAX_AHEAD else 0)
@@ -116,7 +116,7 @@ class Tcp:
         if half.seq < 0:
             half.seq = seq
         ahead = (seq - half.seq) & _MASK
-        if ahead and not half.position and not half.peer.flags & Flags.SYN:
+        if ahead and not half.position and not half.peer.flags & SYN:
             # Nobody accepted the number of the request: it may be forged, this is what is said.
             half.seq, ahead = seq, 0
         stream = half.stream
@@ -199,9 +199,3 @@ class Tcp:
                         half.position += len(data)
                 half.stream.drop()
                 half.stream = None
-
-
-def _write(half: Half, letter: int, text: str) -> None:
-    if not half.letters & letter:
-        half.letters |= letter
-        half.flow.history += text if half.client else text.lower()

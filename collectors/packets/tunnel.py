@@ -13,7 +13,6 @@ from collectors.packets.link import IPV4, IPV6, Found, Other, Refused, ethernet,
 TUNNELS: Final = frozenset({4, 41, 47, 137})
 """Protocols of IP that carry packets."""
 
-_PPP: Final = 0x880B
 _ERSPAN: Final = {0x88BE: 8, 0x22EB: 12}
 
 
@@ -41,8 +40,6 @@ def _gre(data: bytes, start: int) -> Found:
     offset += 4 * bool(flags & 0x8000) + 4 * bool(flags & 0x2000) + 4 * bool(flags & 0x1000)
     if version == 1:
         offset += 4 * bool(flags & 0x0080)
-        if kind == _PPP:
-            return ethertype(0x8864, data, offset - 6)
     if kind in _ERSPAN:
         # Type I has no sequence number and no header of its own.
         offset += _ERSPAN[kind] if flags & 0x1000 else 0

@@ -46,7 +46,7 @@ def eve(event: Event) -> dict[str, Any]:
         }
     make = {"flow": _flow, "dns": _dns, "http": _http_record, "tls": _tls, "file": _file}
     record |= make[event["event.dataset"]](event)
-    return _without_none(record)
+    return {name: _without_none(value) for name, value in record.items() if value is not None}
 
 
 def _without_none(node: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from collectors.packets.communityid import icmp_ports
 from collectors.packets.reading import read_capture
@@ -43,8 +44,17 @@ def _log_name(log: str) -> str:
 def _events(trace: Path) -> list[Event]:
     found: list[Event] = []
     with suppress(InputError):  # a trace that is cut off: what came before counts
-        found.extend(read_capture(trace, received=NOW))
+        found.extend(map(_with_ports, read_capture(trace, received=NOW)))
     return found
+
+
+def _with_ports(event: Event) -> Event:
+    """Return an event with what Zeek has for the ports of ICMP: the types of both directions."""
+    if "soc.flow.icmp_type" not in event:
+        return event
+    kind, code = event["soc.flow.icmp_type"], event["soc.flow.icmp_code"]
+    near, far, _ = icmp_ports(int(event["network.iana_number"]), kind, code)
+    return event | {"source.port": near, "destination.port": far}
 
 
 def rows(log: Path) -> list[Row]:
@@ -99,15 +109,11 @@ def _columns(table: list[Row]) -> list[str]:
 
 
 def _key(event: Event, table: list[Row]) -> tuple[str, ...]:
-    ports: tuple[int, ...] = (0, 0)
-    if "soc.flow.icmp_type" in event:
-        kind, code = event["soc.flow.icmp_type"], event["soc.flow.icmp_code"]
-        ports = icmp_ports(int(event["network.iana_number"]), kind, code)
     given = {
         "id.orig_h": event["source.ip"],
-        "id.orig_p": event.get("source.port", ports[0]),
+        "id.orig_p": event.get("source.port", 0),
         "id.resp_h": event["destination.ip"],
-        "id.resp_p": event.get("destination.port", ports[1]),
+        "id.resp_p": event.get("destination.port", 0),
     }
     return tuple(str(given[c]) for c in _columns(table))
 
@@ -243,4 +249,5 @@ _VALUES: dict[str, dict[str, Value]] = {
 def _same(expected: str, found: Any) -> bool:
     if expected in _UNSET:
         return found in (None, 0, "")
-    return expected == str(found)
+    # Zeek shows names in lower case and targets unquoted.
+    return unquote(expected).lower() == unquote(str(found)).lower()
