@@ -140,6 +140,18 @@ def test_a_lock_after_failed_logins_comes_back_as_it_was(server: Slapd, port: Ld
     assert server.lock_of("chi.le") == EARLIER
 
 
+def test_the_count_of_failed_logins_goes_with_the_lock_as_documented(
+    server: Slapd, port: Ldap
+) -> None:
+    server.mistype("binh.tran")
+    server.mistype("binh.tran")
+    assert server.failed_logins("binh.tran") > 0
+    wanted, change = planned("binh.tran", port)
+    lock.apply(wanted, change, port)
+    lock.revert(wanted, change, port)
+    assert server.failed_logins("binh.tran") == 0
+
+
 def test_nobodys_decision_in_between_is_overwritten(server: Slapd, port: Ldap) -> None:
     wanted, change = planned("chi.le", port)
     server.set_lock("chi.le", EARLIER)

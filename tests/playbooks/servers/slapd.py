@@ -2,10 +2,12 @@
 
 import os
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.data import ROOT as ROOT_FOLDER
 from tests.playbooks.servers.programs import certificate, free_port, program, stop, wait_for
 
 BASE = "dc=city,dc=example"
@@ -17,6 +19,7 @@ USERS = ("an.nguyen", "binh.tran", "chi.le", "duty", "lax")
 _CONFIG = """\
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/nis.schema
 include /etc/ldap/schema/inetorgperson.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
@@ -30,16 +33,6 @@ rootpw root
 directory {folder}/db
 overlay ppolicy
 ppolicy_default "cn=default,{base}"
-access to attrs=userPassword
-  by dn.exact="{responder}" compare
-  by anonymous auth
-  by * none
-access to attrs=pwdAccountLockedTime
-  by dn.exact="{responder}" write
-  by * none
-access to *
-  by dn.exact="{responder}" read
-  by * none
 """
 
 _ENTRIES = """\
@@ -55,6 +48,7 @@ objectClass: pwdPolicy
 cn: default
 pwdAttribute: userPassword
 pwdLockout: TRUE
+pwdMaxFailure: 5
 
 dn: cn=lax,{base}
 objectClass: device
@@ -99,6 +93,13 @@ userPassword: {user}-password
 """
 
 
+def documented_access() -> str:
+    """Return the access rules that docs/actions.md tells people to set."""
+    page = (ROOT_FOLDER / "docs" / "actions.md").read_text("utf-8")
+    start = page.index("    access to attrs=userPassword")
+    return textwrap.dedent(page[start : page.index("\n`compare`", start)]).replace("\n\n", "\n")
+
+
 class Slapd:
     """A running server; everything here goes through OpenLDAP's own programs."""
 
@@ -126,6 +127,15 @@ class Slapd:
         done = self._root("ldapsearch", "-LLL", "-b", self.dn(user), "pwdAccountLockedTime")
         found = [line for line in done.splitlines() if line.startswith("pwdAccountLockedTime: ")]
         return found[0].split(": ")[1] if found else ""
+
+    def failed_logins(self, user: str) -> int:
+        """Return how many failed logins the server remembers."""
+        done = self._root("ldapsearch", "-LLL", "-b", self.dn(user), "pwdFailureTime")
+        return done.count("pwdFailureTime: ")
+
+    def mistype(self, user: str) -> None:
+        """Try to log in with a wrong password."""
+        assert self._run("ldapwhoami", "-D", self.dn(user), "-w", "wrong").returncode == 49
 
     def entries(self) -> str:
         """Return the whole database as LDIF."""
@@ -164,7 +174,7 @@ def running(folder: Path) -> Iterator[Slapd]:
     (folder / "db").mkdir()
     config = folder / "slapd.conf"
     names = {"base": BASE, "root": ROOT, "responder": RESPONDER, "folder": folder}
-    config.write_text(_CONFIG.format(chain=chain, key=key, **names))
+    config.write_text(_CONFIG.format(chain=chain, key=key, **names) + documented_access())
     people = "".join(_USER.format(user=user, base=BASE) for user in USERS)
     people += f"pwdPolicySubentry: cn=lax,{BASE}\n"  # the last of USERS
     ldif = _ENTRIES.format(secret=SECRET, **names) + people
