@@ -11,7 +11,8 @@ from typing import Any, Final, Literal
 
 import re2
 
-from detectors.sigma.text import Glob, Token, glob, parse
+from detectors.sigma.text import Glob, Token, parse
+from detectors.sigma.text import glob as matcher
 from detectors.sigma.values import Value
 
 Operator = Literal["eq", "lt", "lte", "gt", "gte"]
@@ -43,11 +44,11 @@ class Text:
     binary: bool = False
     needle: str = field(init=False, repr=False, compare=False)
     """Text that every matching value contains (folded unless `cased`)."""
-    _glob: Glob = field(init=False, repr=False, compare=False)
+    glob: Glob = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        found = glob(self.folded)
-        object.__setattr__(self, "_glob", found)
+        found = matcher(self.folded)
+        object.__setattr__(self, "glob", found)
         object.__setattr__(self, "needle", found.needle)
 
     @classmethod
@@ -64,7 +65,7 @@ class Text:
 
     def matches(self, value: Value) -> bool:
         """Tell whether the value fits."""
-        return self._glob.matches(value.text if self.cased else value.folded)
+        return self.glob.matches(value.text if self.cased else value.folded)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,12 +41,12 @@ class Reference:
         findings: list[Finding] = []
         for rule, sources in self._candidates(view):
             try:
-                finding = _finding(rule, sources, view)
+                found = finding(rule, sources, view)
             except Exception:  # one rule on one event is lost, not the process
                 self.errors[rule.id] += 1
                 continue
-            if finding is not None:
-                findings.append(finding)
+            if found is not None:
+                findings.append(found)
         return findings
 
     def explain(self, rule: Rule, event: Event) -> Reason:
@@ -77,12 +77,13 @@ class Reference:
         delivering = tuple(s for s in self.pipelines.sources if s.delivers(view))
         found = self._served.get(delivering)
         if found is None:
-            found = _bounded(self._served, delivering, self._served_by(delivering))
+            found = _bounded(self._served, delivering, self.served_by(delivering))
         if sum(len(text) for texts in key for text in texts) <= _MAX_KEY * len(self._tested):
             _bounded(self._memo, key, found)
         return found
 
-    def _served_by(self, delivering: tuple[Source, ...]) -> list[Candidate]:
+    def served_by(self, delivering: tuple[Source, ...]) -> list[Candidate]:
+        """Return the rules that these sources serve, with one source for each way of naming."""
         found = []
         for rule, sources in self._routes:
             here = tuple(source for source in sources if source in delivering)
@@ -109,7 +110,8 @@ def _different(sources: tuple[Source, ...]) -> tuple[Source, ...]:
     return tuple(kept)
 
 
-def _finding(rule: Rule, sources: tuple[Source, ...], view: View) -> Finding | None:
+def finding(rule: Rule, sources: tuple[Source, ...], view: View) -> Finding | None:
+    """Return what a rule says about an event, None when it does not match."""
     for source in sources:
         if matches(rule, view, source.names):
             event = view.event

@@ -1,0 +1,100 @@
+"""The engine: the same findings as the reference, found without looking at every rule."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from detectors.sigma.engine.formula import Formula, fold, formula, joined
+from detectors.sigma.engine.plan import Plan, Unit
+from detectors.sigma.engine.routing import Key, Router
+from detectors.sigma.patterns import Pattern
+from detectors.sigma.pipeline import Pipelines, Source
+from detectors.sigma.reference import Reference
+from detectors.sigma.rule import Rule
+from detectors.sigma.values import View
+from soc.model.event import Event
+from soc.model.finding import Finding, Reason
+
+_MAX_PLANS: Final = 512
+_MAX_KEYS: Final = 8_192
+_MAX_KEY: Final = 1_024
+"""Characters of a routing key that is remembered."""
+
+
+class Engine:
+    """Evaluates rules on events; equal to `Reference` in findings, reasons and order."""
+
+    def __init__(self, rules: Sequence[Rule], pipelines: Pipelines) -> None:
+        self.reference = Reference(rules, pipelines)
+        self.rules = self.reference.rules
+        self.pipelines = pipelines
+        self._router = Router(self.rules, pipelines)
+        self._memo: dict[Key, Plan | None] = {}
+        self._plans: dict[object, Plan | None] = {}
+        self._formulas: dict[tuple[int, int], Formula] = {}
+
+    @property
+    def errors(self) -> Counter[str]:
+        """Return rule id -> events on which the rule failed unexpectedly (a bug of ours)."""
+        return self.reference.errors
+
+    def explain(self, rule: Rule, event: Event) -> Reason:
+        """Return the whole tree of a rule on an event, whether it matches or not."""
+        return self.reference.explain(rule, event)
+
+    def evaluate(self, event: Event) -> list[Finding]:
+        """Return a finding for each rule that matches, in the order of the rules."""
+        key = self._router.key(event)
+        if key is None:
+            return self.reference.evaluate(event)
+        try:
+            plan = self._memo[key]
+        except KeyError:
+            plan = self._routed(key, event)
+        return plan.evaluate(event) if plan is not None else []
+
+    def evaluate_batch(self, events: Iterable[Event]) -> list[list[Finding]]:
+        """Return the findings of each event."""
+        return [self.evaluate(event) for event in events]
+
+    def _routed(self, key: Key, event: Event) -> Plan | None:
+        view = View(event)
+        delivering = tuple(s for s in self.pipelines.sources if s.delivers(view))
+        kind = (delivering, self._router.classes(key)) if delivering else None
+        if kind is None:
+            plan = None
+        elif kind in self._plans:
+            plan = self._plans[kind]
+        else:
+            plan = self._plan(delivering, key)
+            if len(self._plans) >= _MAX_PLANS:
+                self._plans.clear()
+                self._memo.clear()
+            self._plans[kind] = plan
+        if sum(len(value) for value in key if isinstance(value, str)) <= _MAX_KEY:
+            if len(self._memo) >= _MAX_KEYS:
+                self._memo.clear()
+            self._memo[key] = plan
+        return plan
+
+    def _plan(self, delivering: tuple[Source, ...], key: Key) -> Plan | None:
+        """Return the plan of what the key leaves of the rules, None when that is nothing."""
+        values = self._router.known(key)
+
+        def known(slot: tuple[str, ...], pattern: Pattern) -> bool | None:
+            found = values.get(slot)
+            return None if found is None else found.get(pattern)
+
+        units = []
+        for rule, sources in self.reference.served_by(delivering):
+            whole = joined("or", (fold(self._formula(rule, s), known) for s in sources))
+            if whole is not False:
+                units.append(Unit(rule, sources, whole))
+        return Plan(units, self.errors) if units else None
+
+    def _formula(self, rule: Rule, source: Source) -> Formula:
+        place = (id(rule), id(source))
+        found = self._formulas.get(place)
+        if found is None:
+            found = self._formulas[place] = formula(rule, source.names)
+        return found

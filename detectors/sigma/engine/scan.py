@@ -1,0 +1,52 @@
+"""One scan of an event's text for the witnesses of all rules."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from ahocorasick_rs import BytesAhoCorasick, Implementation
+
+from detectors.sigma.engine.formula import Slot
+from detectors.sigma.engine.literals import Lit
+
+_SMALL: Final = 2_000
+"""Patterns up to which the fastest automaton is built; it takes about 2 KB for each."""
+
+
+def mark(index: int) -> str:
+    """Return what stands before the value of a slot, and after the value of the one before.
+
+    A value that holds such text only makes more candidates.
+    """
+    return f"\x02{index}\x02"
+
+
+class Scanner:
+    """Finds the rules whose witness is in a text: the folded values of slots between marks."""
+
+    def __init__(self, slots: Sequence[Slot], wanted: Mapping[Lit, Sequence[int]]) -> None:
+        self.slots = tuple(slots)
+        self.marks = tuple(mark(index) for index in range(len(self.slots) + 1))
+        index = {slot: number for number, slot in enumerate(self.slots)}
+        owners: dict[bytes, set[int]] = {}
+        for lit, rules in wanted.items():
+            owners.setdefault(_bytes(lit, index), set()).update(rules)
+        self._owners = [tuple(sorted(rules)) for rules in owners.values()]
+        kind = Implementation.DFA if len(owners) <= _SMALL else Implementation.ContiguousNFA
+        self._automaton = BytesAhoCorasick(list(owners), implementation=kind) if owners else None
+
+    def found(self, text: str) -> set[int]:
+        """Return the rules of which a literal is in the text (folded)."""
+        if self._automaton is None:
+            return set()
+        owners = self._owners
+        rules: set[int] = set()
+        for hit in self._automaton.find_matches_as_indexes(text.encode(), overlapping=True):
+            rules.update(owners[hit[0]])
+        return rules
+
+
+def _bytes(lit: Lit, index: Mapping[Slot, int]) -> bytes:
+    number = index.get(lit.slot, 0)
+    head = mark(number) if lit.start else ""
+    tail = mark(number + 1) if lit.end else ""
+    return f"{head}{lit.text}{tail}".encode()

@@ -1,0 +1,307 @@
+"""The events of the Sigma benchmark: flat Windows records, made with a fixed seed.
+
+Half of an attack mix are variations of SigmaHQ's regression events, half are written from the
+conditions of the rules (most of them with half of the lines, so that they are near misses).
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from collectors.reading import read_file
+from detectors.sigma.patterns import Boolean, Null, Number, Pattern, Text
+from detectors.sigma.pipeline import Pipelines
+from detectors.sigma.rule import Condition, Group, Item, LogSource, Rule
+from detectors.sigma.text import Wild
+from detectors.sigma.values import View
+from tests.data import archive
+
+SEED = 20261122
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+DATA = "winlog.event_data."
+WORDS = tuple(
+    "report update backup sync night ward clinic water tram ticket permit archive scan mail index"  # noqa: SIM905
+    " cache agent service client monitor driver setup helper viewer runtime broker host session".split()
+)
+PROGRAMS = (
+    ("System32\\svchost.exe", "-k netsvcs -p -s {w}", "System32\\services.exe"),
+    ("System32\\taskhostw.exe", "{w} {n}", "System32\\svchost.exe"),
+    ("System32\\SearchIndexer.exe", "/Embedding", "System32\\services.exe"),
+    ("System32\\RuntimeBroker.exe", "-Embedding", "System32\\svchost.exe"),
+    ("explorer.exe", "/desktop {n}", "System32\\userinit.exe"),
+    ("City\\Browser\\browser.exe", "--type=renderer --trial={n} --lang=vi", "explorer.exe"),
+    ("City\\Office\\writer.exe", '/n "D:\\Documents\\{u}\\{w} {n}.docx"', "explorer.exe"),
+    ("City\\Backup\\agent.exe", "--job {w}-{n} --target D:\\Backup\\{w}", "System32\\services.exe"),
+    ("City\\Permits\\permits.exe", "open --case {n} --office {w}", "explorer.exe"),
+    ("City\\Metering\\reader.exe", "--line {w} --meter {n}", "System32\\services.exe"),
+)
+
+
+def records(rules: Sequence[Rule], pipelines: Pipelines, number: int) -> list[dict[str, Any]]:
+    """Return an attack mix of this many distinct records."""
+    dice = random.Random(SEED)
+    bases = regression(pipelines)
+    windows = [rule for rule in rules if rule.logsource.product == "windows"]
+    made: list[dict[str, Any]] = []
+    for index in range(number):
+        if index % 2:
+            record = varied(dice.choice(bases), dice)
+        else:
+            record = written(windows[(index // 2) % len(windows)], bases, dice)
+        made.append(stamped(record, index))
+    return made
+
+
+def benign(number: int, *, creation: float = 0.6) -> list[dict[str, Any]]:
+    """Return ordinary records; `creation` is the share of process creations."""
+    dice = random.Random(SEED + 1)
+    kinds = (_file, _registry, _network, _image)
+    return [
+        stamped(_creation(dice) if dice.random() < creation else dice.choice(kinds)(dice), index)
+        for index in range(number)
+    ]
+
+
+def mixed(attacks: Sequence[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+    """Return ordinary records of which one in a hundred is an attack."""
+    ordinary = benign(number)
+    for place in range(0, number, 100):
+        ordinary[place] = stamped(dict(attacks[(place // 100) % len(attacks)]), place)
+    return ordinary
+
+
+def stamped(record: dict[str, Any], index: int) -> dict[str, Any]:
+    """Return the record with what every stored event has."""
+    second, milli = divmod(index, 1000)
+    head = {
+        "@timestamp": f"2026-11-22T08:{second // 60 % 60:02}:{second % 60:02}.{milli:03}Z",
+        "ecs.version": "9.5.0",
+        "event.id": f"{index:012x}-{SEED}",
+    }
+    return head | record
+
+
+def regression(pipelines: Pipelines) -> list[dict[str, Any]]:
+    """Return the regression events as flat records with product, service and category."""
+    found = []
+    base = archive("sigmahq-regression")
+    for place in sorted(base.rglob("info.yml")):
+        info = yaml.safe_load(place.read_text("utf-8"))
+        for test in info.get("regression_tests_info", ()):
+            if test["type"] == "evtx":
+                found += [_flat(event, pipelines) for event in _read(base / test["path"])]
+    return found
+
+
+def _read(path: Path) -> Iterator[dict[str, Any]]:
+    return read_file(path, received=NOW)
+
+
+def _flat(event: dict[str, Any], pipelines: Pipelines) -> dict[str, Any]:
+    view = View(event)
+    here = [s.logsource for s in pipelines.sources if s.delivers(view)]
+    return {
+        "product": "windows",
+        "service": next((s.service for s in here if s.service), ""),
+        "category": next((s.category for s in here if s.category), ""),
+        "EventID": int(event["event.code"]),
+        "Channel": event["winlog.channel"],
+        "Provider_Name": event.get("winlog.provider_name", ""),
+        "Computer": event.get("winlog.computer_name", ""),
+        **{k.removeprefix(DATA): v for k, v in event.items() if k.startswith(DATA)},
+    }
+
+
+def varied(base: dict[str, Any], dice: random.Random) -> dict[str, Any]:
+    """Return a record with other numbers, and sometimes a field of an ordinary one."""
+    record = dict(base)
+    for name in ("ProcessId", "ParentProcessId", "SourceProcessId", "LogonId"):
+        if name in record:
+            record[name] = str(dice.randint(400, 30_000))
+    for name in ("ProcessGuid", "ParentProcessGuid", "LogonGuid"):
+        if name in record:
+            record[name] = f"{{{dice.getrandbits(64):016X}}}"
+    if dice.random() < 0.8:
+        other = _creation(dice)
+        texts = [n for n, v in record.items() if isinstance(v, str) and n in other]
+        for name in dice.sample(texts, k=min(len(texts), dice.randint(2, 10))):
+            if name not in ("product", "service", "category", "Channel", "Provider_Name"):
+                record[name] = other[name]
+    return record
+
+
+def written(rule: Rule, bases: list[dict[str, Any]], dice: random.Random) -> dict[str, Any]:
+    """Return a record that says what a rule asks for, mostly half of it."""
+    source = rule.logsource
+    alike = [b for b in bases if _suits(b, source)]
+    ordinary = _creation(dice) if source.category == "process_creation" else {}
+    record = dict(dice.choice(alike)) if alike and dice.random() < 0.2 else ordinary
+    record |= {
+        "product": "windows",
+        "service": source.service or record.get("service", ""),
+        "category": source.category or record.get("category", ""),
+    }
+    items = list(_wanted(rule.condition, rule, dice))
+    if dice.random() < 0.9:
+        items = dice.sample(items, k=len(items) // 2)
+    for item in items:
+        if item.field is not None and not item.negated:
+            patterns = item.patterns if item.every else [dice.choice(item.patterns)]
+            _write(record, item.field, [_sample(p, dice) for p in patterns])
+    record["Sequence"] = dice.getrandbits(48)
+    return record
+
+
+def _suits(record: dict[str, Any], source: LogSource) -> bool:
+    return record["category"] == source.category and source.service in ("", record["service"])
+
+
+def _wanted(node: Condition, rule: Rule, dice: random.Random) -> Iterator[Item]:
+    if node.kind == "selection":
+        yield from _lines(rule.selections[node.label], dice)
+    elif node.kind != "not":
+        children = node.children if node.kind == "and" else (dice.choice(node.children),)
+        for child in children:
+            yield from _wanted(child, rule, dice)
+
+
+def _lines(node: Group | Item, dice: random.Random) -> Iterator[Item]:
+    if isinstance(node, Item):
+        yield node
+        return
+    for child in node.children if node.kind == "and" else (dice.choice(node.children),):
+        yield from _lines(child, dice)
+
+
+def _sample(pattern: Pattern, dice: random.Random) -> tuple[str | int | None, bool, bool]:
+    """Return a value that fits, and whether more may stand before and after it."""
+    if isinstance(pattern, Text):
+        tokens = pattern.tokens
+        body = [t if isinstance(t, str) else _filler(t, dice) for t in tokens]
+        head, tail = tokens[:1] == (Wild.ANY,), tokens[-1:] == (Wild.ANY,)
+        return "".join(body[head : len(body) - tail]), head, tail
+    if isinstance(pattern, Number):
+        return str(pattern.value), False, False
+    if isinstance(pattern, Boolean):
+        return str(pattern.value).lower(), False, False
+    return (None if isinstance(pattern, Null) else dice.choice(WORDS)), False, False
+
+
+def _filler(wild: Wild, dice: random.Random) -> str:
+    return {Wild.ANY: dice.choice(WORDS), Wild.ONE: "x", Wild.DASH: "-"}[wild]
+
+
+def _write(record: dict[str, Any], field: str, parts: list[tuple[Any, bool, bool]]) -> None:
+    text, head, tail = parts[0]
+    if text is None:
+        record.pop(field, None)
+        return
+    if len(parts) > 1:
+        text, head, tail = " ".join(str(part[0]) for part in parts), True, True
+    before = str(record.get(field, r"C:\City")) if head else ""
+    if field.endswith("Image") and head and not tail:
+        before = before.rpartition("\\")[0]
+    record[field] = f"{before}{' ' if head and tail else ''}{text}{' more' if tail else ''}"
+
+
+def _sysmon(number: int, category: str, dice: random.Random) -> dict[str, Any]:
+    image, arguments, parent = dice.choice(PROGRAMS)
+    return {
+        "product": "windows",
+        "service": "sysmon",
+        "category": category,
+        "EventID": number,
+        "Channel": "Microsoft-Windows-Sysmon/Operational",
+        "Provider_Name": "Microsoft-Windows-Sysmon",
+        "Computer": f"ws{dice.randint(1, 900)}.city.example",
+        "RuleName": "-",
+        "UtcTime": f"2026-11-22 08:00:{dice.randint(0, 59):02}.{dice.randint(0, 999):03}",
+        "ProcessGuid": f"{{{dice.getrandbits(64):016X}}}",
+        "ProcessId": str(dice.randint(400, 30_000)),
+        "Image": _path(image),
+        "User": f"CITY\\{_user(dice)}",
+        "_more": (arguments, _path(parent)),
+    }
+
+
+def _path(name: str) -> str:
+    return f"C:\\Program Files\\{name}" if name.startswith("City") else f"C:\\Windows\\{name}"
+
+
+def _user(dice: random.Random) -> str:
+    return f"{dice.choice(WORDS)}{dice.randint(1, 400)}"
+
+
+def _creation(dice: random.Random) -> dict[str, Any]:
+    record = _sysmon(1, "process_creation", dice)
+    template, parent = record.pop("_more")
+    arguments = template.format(w=dice.choice(WORDS), n=dice.getrandbits(24), u=_user(dice))
+    name = record["Image"].rpartition("\\")[2]
+    return record | {
+        "FileVersion": f"10.0.{dice.randint(1, 19000)}.1",
+        "Description": f"City {dice.choice(WORDS)} {dice.choice(WORDS)}",
+        "Product": f"City {dice.choice(WORDS)}",
+        "Company": "City Works",
+        "OriginalFileName": name,
+        "CommandLine": f'"{record["Image"]}" {arguments}'.strip(),
+        "CurrentDirectory": f"C:\\Users\\{_user(dice)}\\",
+        "LogonGuid": f"{{{dice.getrandbits(64):016X}}}",
+        "LogonId": hex(dice.getrandbits(24)),
+        "TerminalSessionId": str(dice.randint(0, 3)),
+        "IntegrityLevel": dice.choice(("Medium", "High", "System")),
+        "Hashes": f"MD5={dice.getrandbits(128):032X},SHA256={dice.getrandbits(256):064X},"
+        f"IMPHASH={dice.getrandbits(128):032X}",
+        "ParentProcessGuid": f"{{{dice.getrandbits(64):016X}}}",
+        "ParentProcessId": str(dice.randint(400, 30_000)),
+        "ParentImage": parent,
+        "ParentCommandLine": parent,
+        "ParentUser": "NT AUTHORITY\\SYSTEM",
+    }
+
+
+def _file(dice: random.Random) -> dict[str, Any]:
+    record = _sysmon(11, "file_event", dice)
+    del record["_more"]
+    folder = dice.choice((r"C:\Users\{}\AppData\Local\City", r"D:\Data\{}", r"C:\ProgramData\{}"))
+    name = f"{dice.choice(WORDS)}-{dice.getrandbits(20)}.{dice.choice(('tmp', 'log', 'json'))}"
+    return record | {"TargetFilename": f"{folder.format(_user(dice))}\\{name}"}
+
+
+def _registry(dice: random.Random) -> dict[str, Any]:
+    record = _sysmon(13, "registry_set", dice)
+    del record["_more"]
+    return record | {
+        "EventType": "SetValue",
+        "TargetObject": f"HKLM\\SOFTWARE\\City\\{dice.choice(WORDS)}\\{dice.choice(WORDS)}",
+        "Details": f"DWORD (0x{dice.getrandbits(32):08x})",
+    }
+
+
+def _network(dice: random.Random) -> dict[str, Any]:
+    record = _sysmon(3, "network_connection", dice)
+    del record["_more"]
+    return record | {
+        "Protocol": "tcp",
+        "Initiated": "true",
+        "SourceIp": f"10.20.{dice.randint(0, 255)}.{dice.randint(1, 254)}",
+        "SourcePort": str(dice.randint(49152, 65535)),
+        "DestinationIp": f"10.1.{dice.randint(0, 255)}.{dice.randint(1, 254)}",
+        "DestinationHostname": f"{dice.choice(WORDS)}.city.example",
+        "DestinationPort": dice.choice(("443", "445", "53", "8080")),
+    }
+
+
+def _image(dice: random.Random) -> dict[str, Any]:
+    record = _sysmon(7, "image_load", dice)
+    del record["_more"]
+    return record | {
+        "ImageLoaded": f"C:\\Windows\\System32\\{dice.choice(WORDS)}{dice.randint(1, 99)}.dll",
+        "Signed": "true",
+        "Signature": "City Works",
+        "SignatureStatus": "Valid",
+        "Hashes": f"SHA256={dice.getrandbits(256):064X}",
+    }
