@@ -21,7 +21,7 @@ class Limits:
     strings: int = 20
     data: int = 64
     depth: int = 8
-    members: int = 1000
+    members: int = 10_000
     unpacked: int = 256 << 20
     ratio: int = 300
     free: int = 8 << 20

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detectors.sigma.load import rule_files
+from detectors.yara import load as yara
 from soc.i18n import languages
+from soc.run.scanning import yara_paths
 
 
 def guide(rule_id: str, rules: Sequence[Path]) -> str:
     """Return the guide of the rule with this id; empty when the rule or its guide is not found."""
-    for path in rule_files(rules):
-        if f"id: {rule_id}" in _text(path):
+    for path in (*rule_files(rules), *yara.rule_files(yara_paths(rules))):
+        text = _text(path)
+        if f"id: {rule_id}" in text or f'id = "{rule_id}"' in text:
             for name in (*(f"{path.stem}.{code}.md" for code in _codes()), f"{path.stem}.md"):
                 if text := _text(path.with_name(name)):
                     return text

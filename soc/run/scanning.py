@@ -11,10 +11,12 @@ from typing import Final
 import yaml
 
 import rules
+from detectors.sigma.load import Warned
+from detectors.sigma.load import rule_files as sigma_files
 from detectors.yara.events import Origin, events_of
 from detectors.yara.findings import finding_of
 from detectors.yara.limits import Limits
-from detectors.yara.load import YaraReport, YaraRule, load, rule_files
+from detectors.yara.load import SUFFIXES, YaraReport, YaraRule, load, rule_files
 from detectors.yara.samples import assemble
 from detectors.yara.scanner import Result, Scanner
 from detectors.yara.walk import OpenFile, open_files
@@ -89,6 +91,25 @@ def yara_rules(given: Sequence[Path], configured: Sequence[Path]) -> YaraReport:
 def yara_paths(configured: Sequence[Path]) -> list[Path]:
     """Return where YARA rules lie: the configured paths if there are any in them, else ours."""
     return list(configured) if any(rule_files(configured)) else [rules.YARA]
+
+
+def check_yara(paths: Sequence[Path]) -> YaraReport:
+    """Load YARA rules to look at them; where yara-python is missing, that is a warning."""
+    try:
+        return load(paths)
+    except ContentError as error:
+        if any(not path.exists() for path in paths):
+            raise
+        places = (Warned(str(path), 1, f"{error.message}: {error.hint}") for path in paths)
+        return YaraReport((), (), tuple(places), {})
+
+
+def by_language(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the paths under which Sigma rules lie, and those under which YARA rules lie."""
+    named = {path: path.suffix in SUFFIXES for path in paths if not path.is_dir()}
+    sigma = [p for p in paths if (not named[p] if p in named else any(sigma_files([p])))]
+    yara = [p for p in paths if (named[p] if p in named else any(rule_files([p])))]
+    return sigma, yara
 
 
 def store_scan(

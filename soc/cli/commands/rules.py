@@ -1,8 +1,7 @@
-"""Check and test Sigma rules: what loads, what does not and why, what hits and misses."""
+"""Check and test Sigma and YARA rules: what loads, what not and why, what hits and misses."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +11,9 @@ from soc.cli.table import level_column
 from soc.cli.terminal import note
 from soc.errors import Exit
 from soc.i18n import _
+
+if TYPE_CHECKING:
+    from detectors.yara.load import YaraReport
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -39,7 +41,8 @@ def check(
     from detectors.sigma.load import load
     from soc.run.detection import pipelines
 
-    report = load(_paths(paths))
+    sigma, yara_paths = _paths(paths)
+    report, yara = load(sigma), _yara(yara_paths)
     unserved = pipelines().unserved(report.rules)
     columns = (
         Column("verdict", _("Verdict"), 8),
@@ -48,22 +51,22 @@ def check(
         Column("hint", _("Try"), 50),
     )
     with results(columns, format, json=json, output=output) as write:
-        for one in report.rejected:
+        for one in (*report.rejected, *yara.rejected):
             write(_row("rejected", one.where, one.reason, one.hint))
-        for warned in report.warnings:
+        for warned in (*report.warnings, *yara.warnings):
             write(_row("warning", f"{warned.path}:{warned.line}", warned.message, ""))
         for rule in unserved:
             problem = _("no event source delivers {logsource}").format(logsource=rule.logsource)
             write(_row("warning", rule.where, problem, "docs/sources.md"))
     note(
         _("{loaded} rules loaded, {rejected} rejected, {warned} warnings").format(
-            loaded=len(report.rules),
-            rejected=len(report.rejected),
-            warned=len(report.warnings) + len(unserved),
+            loaded=len(report.rules) + len(yara.rules),
+            rejected=len(report.rejected) + len(yara.rejected),
+            warned=len(report.warnings) + len(yara.warnings) + len(unserved),
         ),
         quiet=quiet,
     )
-    if report.rejected:
+    if report.rejected or yara.rejected:
         raise typer.Exit(Exit.CONTENT)
 
 
@@ -84,10 +87,14 @@ def run_(
     """
     from soc.run.detection import detection
     from soc.run.rules import run_tests, untested
+    from soc.run.scanning import run_yara_tests, untested_yara
 
-    found = _paths(paths)
-    loaded = detection(found)
-    outcomes = list(run_tests(loaded.report.rules, loaded.engine))
+    sigma, yara_paths = _paths(paths)
+    yara = _yara(yara_paths)
+    outcomes: list[Any] = list(run_yara_tests(yara))
+    loaded = detection(sigma) if sigma or not yara_paths else None
+    if loaded:
+        outcomes += run_tests(loaded.report.rules, loaded.engine)
     failed = [outcome for outcome in outcomes if not outcome.passed]
     columns = (
         Column("rule.name", _("Rule"), 48),
@@ -112,14 +119,14 @@ def run_(
             )
     note(
         _("{rules} rules, {cases} cases, {failed} failed, {untested} rules without a test").format(
-            rules=len(loaded.report.rules),
+            rules=len(yara.rules) + (len(loaded.report.rules) if loaded else 0),
             cases=len(outcomes),
             failed=len(failed),
-            untested=len(untested(found)),
+            untested=len(untested(sigma)) + len(untested_yara(yara_paths)),
         ),
         quiet=quiet,
     )
-    if failed or loaded.report.rejected:
+    if failed or yara.rejected or (loaded and loaded.report.rejected):
         raise typer.Exit(Exit.CONTENT)
 
 
@@ -145,22 +152,34 @@ def list_(
         Column("rule.id", _("Id"), 36),
     )
     with results(columns, format, json=json, output=output) as write:
-        for rule in load(_paths(paths)).rules:
+        sigma, yara_paths = _paths(paths)
+        loaded: list[Any] = [*load(sigma).rules, *_yara(yara_paths).rules]
+        for rule in loaded:
             info = rule.info
             write(
                 {
                     "rule.id": info.id,
                     "rule.name": info.title,
                     "rule.level": info.level,
-                    "logsource": str(rule.logsource),
+                    "logsource": str(getattr(rule, "logsource", _("files (YARA)"))),
                     "threat.technique.id": list(info.techniques),
                     "path": info.path,
                 }
             )
 
 
-def _paths(paths: list[Path] | None) -> Sequence[Path]:
-    return paths or settings().rules.paths
+def _paths(paths: list[Path] | None) -> tuple[list[Path], list[Path]]:
+    """Return where the Sigma rules and where the YARA rules lie."""
+    from soc.run.scanning import by_language, yara_paths
+
+    configured = settings().rules.paths
+    return by_language(paths) if paths else (list(configured), yara_paths(configured))
+
+
+def _yara(paths: list[Path]) -> "YaraReport":
+    from soc.run.scanning import check_yara
+
+    return check_yara(paths)
 
 
 def _row(verdict: str, where: str, problem: str, hint: str) -> dict[str, str]:
