@@ -27,6 +27,9 @@ _KINDS: Final[dict[str, tuple[str, str, str]]] = {
     "http": ("http", "web", "access"),
     "tls": ("tls", "network", "info"),
 }
+DATASETS: Final = tuple(_KINDS)
+"""event.dataset of the events, always with event.module "packets"."""
+
 _HOSTS: Final = ("dns.question.name", "tls.client.server_name", "url.domain")
 _HASHES: Final = ("file.hash.md5", "file.hash.sha1", "file.hash.sha256")
 

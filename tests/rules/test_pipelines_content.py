@@ -11,6 +11,7 @@ import yaml
 
 from collectors.frame import Frame, Source
 from collectors.normalise import Normaliser
+from collectors.packets.reading import DATASETS
 from collectors.parsing import KIND, parser
 from detectors.sigma.load import load
 from detectors.sigma.pipeline import Pipelines
@@ -91,7 +92,7 @@ def listed(value: str | list[str]) -> list[str]:
 
 
 def test_every_dataset_that_a_pipeline_names_is_one_of_a_parser() -> None:
-    datasets = {parser(name).dataset for name in plugins(KIND)}
+    datasets = {parser(name).dataset for name in plugins(KIND)} | set(DATASETS)
     named = {
         d for _, e in entries() for t in e["events"] for d in listed(t.get("event.dataset", []))
     }

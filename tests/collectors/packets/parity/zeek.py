@@ -77,8 +77,8 @@ def _of_log(log: Path, table: list[Row], events: list[Event]) -> Iterator[Verdic
     name = _log_name(log.name)
     place = f"{log.parent.name}/{log.name}"
     pool: dict[tuple[str, ...], deque[Event]] = defaultdict(deque)
-    for event in _ordered(name, events):
-        pool[_key(event, table)].append(event)
+    for record in _ordered(name, events):
+        pool[_key(record, table)].append(record)
     for row in table:
         event = _take(pool[tuple(row.get(c, "") for c in _columns(table))], row, name)
         for column, value in row.items():
