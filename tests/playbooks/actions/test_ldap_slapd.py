@@ -1,8 +1,10 @@
 """Locking an account, against a real OpenLDAP server."""
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ program("ldapwhoami", "ldap-utils")
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 EARLIER = "20261122013000Z"
+LATER = "20261122020000Z"
 
 
 @pytest.fixture(scope="module")
@@ -152,14 +155,18 @@ def test_the_count_of_failed_logins_goes_with_the_lock_as_documented(
     assert server.failed_logins("binh.tran") == 0
 
 
-def test_nobodys_decision_in_between_is_overwritten(server: Slapd, port: Ldap) -> None:
+@pytest.mark.parametrize(("planned_at", "then"), [("", EARLIER), (EARLIER, LATER), (EARLIER, "")])
+def test_nobodys_decision_in_between_is_overwritten(
+    planned_at: str, then: str, server: Slapd, port: Ldap
+) -> None:
+    server.set_lock("chi.le", planned_at)
     wanted, change = planned("chi.le", port)
-    server.set_lock("chi.le", EARLIER)
+    server.set_lock("chi.le", then)
     with pytest.raises(Conflict, match="plan again"):
         lock.apply(wanted, change, port)
-    assert server.lock_of("chi.le") == EARLIER
+    assert server.lock_of("chi.le") == then
     lock.revert(wanted, change, port)
-    assert server.lock_of("chi.le") == EARLIER
+    assert server.lock_of("chi.le") == then
 
 
 def test_an_account_made_anew_under_the_name_is_another_one(server: Slapd, port: Ldap) -> None:
@@ -177,6 +184,9 @@ def test_an_account_made_anew_under_the_name_is_another_one(server: Slapd, port:
         lock.apply(wanted, change, port)
 
     server.add(entry)
+    with pytest.raises(Conflict):
+        lock.apply(wanted, change, port)
+    assert server.login_works("gone")
     server.set_lock("gone", LOCKED_FOR_GOOD)
     lock.revert(wanted, change, port)
     assert server.lock_of("gone") == LOCKED_FOR_GOOD
@@ -259,6 +269,28 @@ def test_a_server_that_is_gone_or_silent_is_told_in_time(server: Slapd, secret: 
         with pytest.raises(StoreError, match="does not answer"):
             silent.account("an.nguyen")
         assert time.monotonic() - began < 4
+
+
+def test_a_server_that_drips_is_cut(secret: SecretRef, server: Slapd) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        place = f"ldap://127.0.0.1:{listener.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(StoreError, match="does not answer"):
+            LdapView(options(server, secret, url=place, timeout=1)).account("an.nguyen")
+        assert time.monotonic() - began < 4
+        thread.join()
+
+
+def drip(listener: socket.socket) -> None:
+    """Begin an answer of 1 MiB and go on with a byte every 100 ms, at most for 10 s."""
+    connection, _ = listener.accept()
+    with connection, suppress(OSError):
+        connection.sendall(b"\x30\x83\x10\x00\x00")
+        for _ in range(100):
+            connection.sendall(b"\x02")
+            time.sleep(0.1)
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])

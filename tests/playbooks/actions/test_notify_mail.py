@@ -154,7 +154,12 @@ def test_what_is_not_one_plain_address_is_refused(to: str) -> None:
 def test_header_injection_is_inert() -> None:
     evil = "alert\r\nBcc: all@city.example\r\n\r\nnew body \x1b[31m\u202e"
     with running(loopback()[1]) as box:
-        send(Smtp(options(box)), subject=evil, about=evil, text="one\r\n.\r\nMAIL FROM:<x@y>\r\n")
+        send(
+            Smtp(options(box)),
+            subject=evil,
+            about=evil,
+            text="\u202eone\r\n.\r\nMAIL FROM:<x@y>\r\n",
+        )
     (got,) = box.mails
     assert got["Bcc"] is None
     assert got["Subject"].strip().startswith("alert\\x0d\\x0aBcc: all@city.example")
