@@ -31,8 +31,9 @@ Who calls what. `soc playbook plan` calls target, observe and plan, and is hande
 holds no object that could change anything. A run journals its intent, calls verify (what holds
 already is not applied again), apply with the port, verify, and journals the result. After a crash
 it does the same again. An action whose LEASE is None cannot be looked up afterwards: apply that
-returns has succeeded, and after a crash it is called again with the same `request.key`. So it
-happens at least once, and carries the key to where the receiver knows the second copy by it.
+returns has succeeded, and after a crash it is called again with the same request, to the last
+byte: `request.now` is then when it was first intended. So it happens at least once, and carries
+`request.key` to where the receiver knows the second copy by it.
 
 Transports live in the view and the port, the time is `request.now`: an action opens nothing,
 reads no clock, keeps no state, logs nothing and starts no shell. What goes wrong it raises as a

@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
 
 from playbooks.effect import Action, Request
 from playbooks.holding import Holder
@@ -17,12 +16,10 @@ from playbooks.ledger import Claim, parsed
 from playbooks.load import from_values
 from playbooks.model import Playbook
 from playbooks.plan import Effect, effect, make
+from playbooks.runs import RESULTS, Record, Report, finished_by, report, started_by
 from playbooks.walk import ITERATION, Due, Finished, Result, walk
-from soc.errors import InputError, Refused, SocError
-from soc.model.time import iso
-
-Record = Mapping[str, Any]
-RESULTS: Final = ("effect.done", "effect.failed")
+from soc.errors import Refused, SocError
+from soc.model.time import iso, parse_iso
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +29,6 @@ class Origin:
     actor: str
     reason: str = ""
     alert: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """How a run stands: its status (open, done, failed), its effects, and what is in force."""
-
-    run: str
-    playbook: str
-    status: str
-    detail: str
-    started: str
-    effects: tuple[Record, ...]
-    in_force: tuple[Claim, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +68,8 @@ class Engine(Holder):
     def resume(self, run: str) -> Report:
         """Go on with a run until it is over; a run that is over is only reported."""
         history = list(self.journal.records(run))
-        started = _started(history, run)
-        if _finished(history) is not None:
+        started = started_by(history, run)
+        if finished_by(history) is not None:
             return report(history, self.ledger.claims(run=run))
         playbook = from_values(started["playbook"], started["source"])
         results = {
@@ -104,8 +88,8 @@ class Engine(Holder):
     def abandon(self, run: str, actor: str) -> Report:
         """End a run where it stands and take back all that it put in force."""
         history = list(self.journal.records(run))
-        _started(history, run)
-        if _finished(history) is None:
+        started_by(history, run)
+        if finished_by(history) is None:
             with self.journal.write() as writer:
                 writer.record(
                     "run.finished", run, self.clock(), status="failed", detail=f"undone by {actor}"
@@ -130,7 +114,8 @@ class Engine(Holder):
             holders = self.ledger.holders(f"{verb.name} {found.target.name}")
             if not found.change.needed and not holders:
                 return self._done(run, step.id, f"already so: {found.state.summary}", {})
-            return self._carry_out(verb, self._intend(verb, history[0], found, holders))
+            claim = self._intend(verb, history[0], found, holders)
+            return self._carry_out(verb, claim, as_planned=not holders)
         except SocError as error:
             return self._failed(run, step.id, str(error))
 
@@ -193,16 +178,19 @@ class Engine(Holder):
             return self._failed(claim.run, claim.step, detail)
         return self._carry_out(verb, claim)
 
-    def _carry_out(self, verb: Action, claim: Claim) -> Result:
+    def _carry_out(self, verb: Action, claim: Claim, *, as_planned: bool = False) -> Result:
+        """Make the change, unless it is made already; `as_planned`: the very one agreed to."""
         try:
             if verb.verify is None:
-                change, now = claim.planned(), self.clock()
+                # A second copy, after a crash, is the same to the last byte: its time too.
+                change, begun = claim.planned(), parse_iso(claim.since)
                 target = parsed(claim.action, claim.arguments)
-                request = Request(target, 0, now, claim.key, claim.reason)
+                request = Request(target, 0, begun, claim.key, claim.reason)
                 verb.apply(request, change, self.ports[verb.capability])
                 return self._done(claim.run, claim.step, change.summary, {})
             if not self._verified(verb, claim, self.clock()):
-                self._hold(verb, [*self.ledger.holders(claim.resource), claim])
+                agreed = claim.planned() if as_planned else None
+                self._hold(verb, [*self.ledger.holders(claim.resource), claim], agreed)
         except SocError as error:
             return self._trouble(verb, claim, error)
         outputs = {name: claim.until for name in verb.outputs if name == "until"}
@@ -260,41 +248,3 @@ def effect_key(run: str, step: str, iteration: int, target: str) -> str:
     """Return the idempotency key of an effect, 32 hexadecimal digits."""
     text = "\0".join((run, step, str(iteration), target))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def report(history: Sequence[Record], claims: Sequence[Claim]) -> Report:
-    """Return how a run stands from its records and the claims it holds."""
-    started = _started(history, "")
-    finished = _finished(history)
-    return Report(
-        run=started["run"],
-        playbook=started["plan"]["playbook"]["name"],
-        status=finished["status"] if finished else "open",
-        detail=finished["detail"] if finished else "",
-        started=started["at"],
-        effects=tuple(record for record in history if record["kind"] in RESULTS),
-        in_force=tuple(claims),
-    )
-
-
-def runs(history: Sequence[Record]) -> list[list[Record]]:
-    """Return the records of each run, oldest run first."""
-    found: dict[str, list[Record]] = {}
-    for record in history:
-        found.setdefault(record["run"], []).append(record)
-    return [records for records in found.values() if records[0]["kind"] == "run.started"]
-
-
-def open_runs(history: Sequence[Record]) -> list[str]:
-    """Return the runs that wait to be resumed."""
-    return [records[0]["run"] for records in runs(history) if _finished(records) is None]
-
-
-def _started(history: Sequence[Record], run: str) -> Record:
-    if not history or history[0]["kind"] != "run.started":
-        raise InputError(f"there is no run {run[:80]!r}", hint="soc playbook status")
-    return history[0]
-
-
-def _finished(history: Sequence[Record]) -> Record | None:
-    return next((record for record in history if record["kind"] == "run.finished"), None)

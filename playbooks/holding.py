@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from playbooks.effect import Action, action
+from playbooks.effect import Action, Change, action
 from playbooks.guard import Guard
 from playbooks.journal import Journal
 from playbooks.ledger import Claim, Ledger
@@ -160,11 +160,16 @@ class Holder:
         if self._verified(verb, claim, self.clock()):
             raise StoreError(f"{claim.resource} is still in force after it was taken back")
 
-    def _hold(self, verb: Action, claims: Sequence[Claim]) -> None:
-        """Set the device to the longest of these claims; raise StoreError when it does not hold."""
+    def _hold(self, verb: Action, claims: Sequence[Claim], agreed: Change | None = None) -> None:
+        """Set the device to the longest of these claims, by the agreed change or one made now.
+
+        Raises StoreError when it does not hold then.
+        """
         longest = max(claims, key=lambda claim: claim.until)
         request = longest.request(self.clock())
-        change = verb.plan(request, verb.observe(request.target, self.views[verb.capability]))
+        change = agreed or verb.plan(
+            request, verb.observe(request.target, self.views[verb.capability])
+        )
         verb.apply(request, change, self.ports[verb.capability])
         if not self._verified(verb, longest, self.clock()):
             raise StoreError(f"{longest.resource} does not hold until {longest.until}")

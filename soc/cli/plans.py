@@ -7,10 +7,10 @@ from soc.i18n import _, languages
 from soc.text import safe, safe_json
 
 if TYPE_CHECKING:
-    from playbooks.engine import Report
     from playbooks.ledger import Claim
     from playbooks.model import Playbook, Step
     from playbooks.plan import Effect, Plan
+    from playbooks.runs import Report
 
 
 def language() -> str:

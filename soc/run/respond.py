@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from playbooks.engine import Engine, open_runs
+from playbooks.engine import Engine
 from playbooks.guard import Guard, protect
 from playbooks.holding import Drift
 from playbooks.journal import Journal
@@ -17,6 +17,7 @@ from playbooks.load import answering, find
 from playbooks.plan import Plan, Views, from_alert, make
 from playbooks.ports.nft import Nft, view
 from playbooks.ports.simulated_filter import SimulatedFilter
+from playbooks.runs import open_runs
 from soc.folders import private
 from soc.model.event import Event
 from soc.model.time import now

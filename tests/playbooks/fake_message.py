@@ -25,4 +25,4 @@ def plan(request: Request, state: State) -> Change:
 
 
 def apply(request: Request, change: Change, port: Any) -> None:
-    port.append((request.key, request.target.arguments["text"]))
+    port.append((request.key, request.now, request.target.arguments["text"]))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from playbooks.engine import Engine, Origin, Report
+from playbooks.engine import Engine, Origin
 from playbooks.extension import EXTENSION
 from playbooks.guard import Guard, protect
 from playbooks.journal import Journal
@@ -13,6 +13,7 @@ from playbooks.load import loads
 from playbooks.model import Playbook
 from playbooks.plan import Plan, make
 from playbooks.ports.simulated_filter import SimulatedFilter
+from playbooks.runs import Report
 
 KEY = b"k" * 32
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)

@@ -70,7 +70,7 @@ def test_a_message_is_sent_with_its_key_and_holds_nothing(tmp_path: Path) -> Non
     house = House(tmp_path)
     report = house.run()
     assert report.status == "done"
-    ((key, text),) = house.letters
+    ((key, _now, text),) = house.letters
     assert (len(key), text) == (32, "the lamp is on")
     assert [claim.target for claim in report.in_force] == ["red"]
     house.engine.undo("run-1", "lan")
@@ -93,6 +93,7 @@ def test_a_message_cut_short_is_sent_again_with_the_same_key(
         house.run()
     monkeypatch.setattr(fake_message, "apply", sent)
     effect.action.cache_clear()
+    house.machine.clock.turn(30)
     assert house.engine.resume("run-1").status == "done"
     assert len(house.letters) == 2
     assert house.letters[0] == house.letters[1]
@@ -105,6 +106,28 @@ def test_what_no_kernel_ends_is_ended_by_reconciling(tmp_path: Path) -> None:
     assert house.lamps == {"red"}
     assert house.engine.reconcile("worker") == []
     assert house.lamps == set()
+
+
+def test_the_change_that_is_made_is_the_one_that_was_agreed_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, made = House(tmp_path), []
+    apply, verify = fake_switch.apply, fake_switch.verify
+
+    def noted(request: Any, change: Any, port: Any) -> None:
+        made.append(change)
+        apply(request, change, port)
+
+    def meddled(request: Any, view: Any) -> Any:
+        # Somebody changes what `plan` would say, between the agreement and the change.
+        monkeypatch.setattr(fake_switch, "plan", None)
+        return verify(request, view)
+
+    monkeypatch.setattr(fake_switch, "apply", noted)
+    monkeypatch.setattr(fake_switch, "verify", meddled)
+    effect.action.cache_clear()
+    assert house.run().status == "done"
+    assert [(change.summary, change.do) for change in made] == [("switch it on", {"on": "red"})]
 
 
 def test_protected_accounts_are_never_touched(tmp_path: Path) -> None:

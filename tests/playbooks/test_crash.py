@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from playbooks.engine import open_runs
+from playbooks.runs import open_runs
 from tests.playbooks.kit import ADDRESS, SIMPLE, THREE, Machine
 
 KILLS = 64

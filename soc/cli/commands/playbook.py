@@ -24,9 +24,10 @@ from soc.errors import Exit, Refused, UsageError
 from soc.i18n import _
 
 if TYPE_CHECKING:
-    from playbooks.engine import Engine, Report
+    from playbooks.engine import Engine
     from playbooks.model import Playbook
     from playbooks.plan import Plan
+    from playbooks.runs import Report
     from soc.run.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -230,8 +231,8 @@ def status(
     \b
     Example: soc playbook status
     """
-    from playbooks.engine import report, runs
     from playbooks.ledger import Ledger
+    from playbooks.runs import report, runs
     from soc.errors import InputError
     from soc.run.respond import reading
 
@@ -258,7 +259,7 @@ def resume(
     \b
     Example: soc playbook resume
     """
-    from playbooks.engine import open_runs
+    from playbooks.runs import open_runs
     from soc.run.respond import responding
 
     with responding(settings()) as engine:
