@@ -19,6 +19,23 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     fi
     apt-get update -q && apt-get install -qy python3 python3-venv
 fi
+
+# The real programs that tests run against; a suite whose program is missing says so at the end.
+programs="nft:nftables ip:iproute2 slapd:slapd ldapsearch:ldap-utils openssl:openssl
+    tshark:tshark bwrap:bubblewrap strace:strace"
+missing=""
+for program in $programs; do
+    PATH=$PATH:/usr/sbin:/sbin command -v "${program%%:*}" >/dev/null || missing="$missing ${program#*:}"
+done
+if [ "$mode" != quick ] && [ -n "$missing" ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -q
+        # shellcheck disable=SC2086 # a list of names
+        DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing
+    else
+        echo "Some suites will be skipped. Try: apt-get install -y$missing" >&2
+    fi
+fi
 stamp=.venv/.metrosoc-dev-$(cat requirements-dev.lock pyproject.toml | cksum | cut -d' ' -f1)
 if [ ! -e "$stamp" ]; then
     [ -x .venv/bin/python ] || "$python" -m venv .venv
