@@ -60,6 +60,11 @@ class Cutter:
         self._need = 24
         self._format: _Pcap | _Pcapng | None = None
 
+    @property
+    def recognised(self) -> bool:
+        """Tell whether the first bytes were those of a capture."""
+        return self._format is not None
+
     def feed(self, data: bytes) -> list[Captured]:
         """Return the frames that these bytes complete, none after damage."""
         if self.problem:

@@ -8,7 +8,7 @@ from typing import Final
 
 from collectors.content import Opened
 from collectors.frame import Source
-from collectors.packets.capture import Cutter
+from collectors.packets.capture import Cutter, is_capture
 from collectors.packets.carve import Carver
 from collectors.packets.dissect import Dissector
 from collectors.packets.talk import Fields
@@ -92,6 +92,15 @@ def read_capture_stream(
     yield from events.finish(clock())
     if events.problem:
         raise InputError(f"the capture is damaged: {events.problem}", where=source.name)
+
+
+def is_capture_file(path: Path) -> bool:
+    """Tell whether a file, plain or gzip, is a capture; raise InputError if it cannot be read."""
+    opened = Opened(path)
+    try:
+        return is_capture(next(opened.pieces(), b""))
+    finally:
+        opened.close()
 
 
 class Events:

@@ -71,10 +71,11 @@ def swapped(fields: Fields) -> Fields:
 def flow_fields(flow: Flow, reason: Reason) -> Fields:
     """Return the fields of a flow's own record, without the common ones."""
     client, server = flow.client, flow.server
+    last = max(flow.last, flow.first)  # captures may run backwards
     fields: Fields = {
         "event.start": iso(moment(flow.first)),
-        "event.end": iso(moment(flow.last)),
-        "event.duration": max(flow.last - flow.first, 0) * 1000,
+        "event.end": iso(moment(last)),
+        "event.duration": (last - flow.first) * 1000,
         "network.bytes": client.wire + server.wire,
         "network.packets": client.packets + server.packets,
         "soc.flow.reason": reason,

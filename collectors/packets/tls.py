@@ -16,6 +16,9 @@ from soc.model.time import iso
 MAX_HANDSHAKE: Final = 1 << 17
 """Bytes of a side's handshake that are put together; a long chain of certificates has 10 KiB."""
 
+MAX_OFFERED: Final = 256
+"""Ciphers and protocols of a client that are told."""
+
 _CHANGE, _ALERT, _HANDSHAKE, _DATA = 20, 21, 22, 23
 _CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE, _KEY_EXCHANGE = 1, 2, 11, 12
 _TLS13: Final = 0x0304
@@ -174,12 +177,12 @@ def _offered(hello: Hello) -> Fields:
     fields: Fields = {
         "tls.client.ja3": hello.ja3(),
         "tls.client.ja4": hello.ja4(),
-        "tls.client.supported_ciphers": [cipher(number) for number in hello.ciphers],
+        "tls.client.supported_ciphers": list(map(cipher, hello.ciphers[:MAX_OFFERED])),
     }
     if hello.server_name:
         fields["tls.client.server_name"] = hello.server_name
     if hello.alpn:
-        names = [name.decode("utf-8", "backslashreplace") for name in hello.alpn]
+        names = [name.decode("utf-8", "backslashreplace") for name in hello.alpn[:MAX_OFFERED]]
         fields["tls.client.alpn"] = names
     return fields
 

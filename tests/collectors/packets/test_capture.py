@@ -1,6 +1,7 @@
 """Capture files: every format, in pieces of any size, whole or broken."""
 
 import gzip
+from collections.abc import Iterator
 from pathlib import Path
 from struct import pack
 
@@ -8,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collectors.frame import Source
 from collectors.packets.capture import Captured, Cutter
 from collectors.packets.dissect import Dissector
-from collectors.packets.reading import read_capture
+from collectors.packets.reading import is_capture_file, read_capture, read_capture_stream
 from soc.errors import InputError
 from soc.model.ecs import check
 from soc.model.time import parse_iso
 from tests.collectors.packets.build import START, Talk, pcap, request, response
+from tests.data import archive
 
 NOW = parse_iso("2026-11-23T00:00:00Z")
 FRAMES = [(START + n, bytes([n]) * (n % 7 + 1)) for n in range(20)]
@@ -83,7 +86,10 @@ def test_events_are_whole_ecs_events_with_ids_that_repeat(tmp_path: Path) -> Non
     talk = Talk().open().ask(request("/a.php")).answer(response(b"<html>")).close()
     plain, packed = tmp_path / "a.pcap", tmp_path / "b.pcap.gz"
     plain.write_bytes(pcap(talk.frames))
+    assert is_capture_file(plain)
     packed.write_bytes(gzip.compress(pcap(talk.frames)))
+    assert is_capture_file(packed)
+    assert not is_capture_file(Path(__file__))
     events = list(read_capture(plain, received=NOW, observer="node1", unit="Port"))
     assert [e["event.dataset"] for e in events] == ["file", "http", "flow"]
     for event in events:
@@ -93,3 +99,25 @@ def test_events_are_whole_ecs_events_with_ids_that_repeat(tmp_path: Path) -> Non
     again = [e["event.id"] for e in read_capture(packed, received=NOW)]
     assert [e["event.id"] for e in events] == again
     assert len(set(again)) == 3
+
+
+def test_a_growing_capture_gives_its_events_as_they_come() -> None:
+    data = pcap(Talk().open().ask(request()).answer(response()).close().frames)
+    given: list[int] = []
+
+    def pieces() -> Iterator[bytes]:
+        for at in range(0, len(data), 50):
+            given.append(at)
+            yield data[at : at + 50]
+
+    events = read_capture_stream(pieces(), Source(b"key", "live"), clock=lambda: NOW)
+    assert next(events)["event.dataset"] == "http"
+    assert len(given) * 50 < len(data)
+    assert [e["event.dataset"] for e in events] == ["flow"]
+
+
+@pytest.mark.parametrize("trace", ["tls/tls13_wolfssl.pcap", "dnssec/rrsig.pcap", "q-in-q.pcap"])
+def test_events_of_real_traffic_are_ecs(trace: str) -> None:
+    path = archive("zeek-half") / "Traces" / trace
+    problems = [problem for e in read_capture(path, received=NOW) for problem in check(e)]
+    assert problems == []
