@@ -35,16 +35,24 @@ _GOT: Final = {
 
 
 def schema(sections: Mapping[str, Any]) -> "type[BaseModel]":
-    """Return one model that holds every section; where nothing is set, a list is empty."""
+    """Return one model that holds every section.
+
+    Where nothing is set a list is empty, `X | None` is None, and all else has its defaults.
+    """
     from pydantic import Field, create_model
 
     from soc.config.options import Options
 
     fields: dict[str, Any] = {
-        name: (kind, Field(default_factory=list if get_args(kind) else kind))
-        for name, kind in sections.items()
+        name: (kind, Field(default_factory=_nothing_set(kind))) for name, kind in sections.items()
     }
     return create_model("Settings", __base__=Options, **fields)
+
+
+def _nothing_set(kind: Any) -> Callable[[], Any]:  # noqa: ANN401 - any annotation
+    if type(None) in get_args(kind):
+        return lambda: None
+    return list if get_args(kind) else kind
 
 
 def is_text(root: "type[BaseModel]", key: Key, text: str) -> bool:

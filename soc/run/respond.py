@@ -13,14 +13,18 @@ from playbooks.engine import Engine
 from playbooks.guard import Guard, protect
 from playbooks.holding import Drift
 from playbooks.journal import Journal
+from playbooks.ledger import Ledger
 from playbooks.load import answering, find
 from playbooks.plan import Plan, Views, from_alert, make
+from playbooks.ports.ldap import Ldap, LdapOptions, LdapView
 from playbooks.ports.nft import Nft, view
 from playbooks.ports.simulated_filter import SimulatedFilter
+from playbooks.ports.smtp import MailOptions, Smtp, SmtpView
+from playbooks.ports.webhook import Webhook, WebhookOptions, WebhookView
 from playbooks.runs import open_runs
 from soc.folders import private
 from soc.model.event import Event
-from soc.model.time import now
+from soc.model.time import iso, now
 from soc.run.node import node_key, only_one
 from soc.run.options.playbooks import PlaybooksOptions
 from soc.run.own_addresses import own, resolve, store_host
@@ -55,14 +59,27 @@ def options(settings: Settings) -> PlaybooksOptions:
 
 def devices(settings: Settings, clock: Clock = now) -> Devices:
     """Return what is configured to be read and changed."""
+    reading, changing = _packet_filter(settings, clock)
+    views: dict[str, Any] = {"packet_filter": reading}
+    makers: dict[str, Callable[[], Any]] = {"packet_filter": changing}
+    if (directory := settings.config.section("directory", LdapOptions)) is not None:
+        views["directory"] = LdapView(directory)
+        makers["directory"] = lambda: Ldap(directory)
+    if (mail := settings.config.section("mail", MailOptions)) is not None:
+        views["mail"] = SmtpView(mail)
+        makers["mail"] = lambda: Smtp(mail)
+    if hooks := settings.config.section("webhooks", list[WebhookOptions]):
+        views["webhook"] = WebhookView(hooks)
+        makers["webhook"] = lambda: Webhook(hooks)
+    return Devices(views, lambda: {name: made() for name, made in makers.items()})
+
+
+def _packet_filter(settings: Settings, clock: Clock) -> tuple[Any, Callable[[], Any]]:
     if options(settings).packet_filter == "simulated":
         path = folder(settings) / "simulated-filter.json"
-        reading = SimulatedFilter(clock, path).view()
-        return Devices(
-            {"packet_filter": reading}, lambda: {"packet_filter": SimulatedFilter(clock, path)}
-        )
+        return SimulatedFilter(clock, path).view(), lambda: SimulatedFilter(clock, path)
     program = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:{_SBIN}") or "nft"
-    return Devices({"packet_filter": view([program])}, lambda: {"packet_filter": Nft([program])})
+    return view([program]), lambda: Nft([program])
 
 
 def guard(settings: Settings) -> Guard:
@@ -107,9 +124,15 @@ def reconcile(engine: Engine, actor: str) -> list[Drift]:
     return engine.reconcile(actor, busy=open_runs(list(engine.journal.records())))
 
 
-def tend(settings: Settings, clock: Clock = now) -> Sequence[Drift]:
-    """End leases that have run out and restore what is gone: the standing worker's turn."""
-    if not (folder(settings) / "journal.db").exists():
+def tend(settings: Settings, clock: Clock = now, *, start: bool = False) -> Sequence[Drift]:
+    """End leases that have run out: the standing worker's turn, every few seconds.
+
+    At its `start` everything is compared with the real state. Without anything to do the lock is
+    not taken, so that people are not kept waiting. Raises what `responding` raises.
+    """
+    with reading(settings) as journal:
+        claims = Ledger(journal.connection).claims()
+    if not claims or not (start or any(claim.until <= iso(clock()) for claim in claims)):
         return []
     with responding(settings, clock) as engine:
         return reconcile(engine, "soc run")

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from playbooks.extension import EXTENSION
 from soc.model.time import now
-from soc.run.respond import rehearsal
+from soc.run.node import only_one
+from soc.run.respond import rehearsal, tend
+from soc.run.settings import load
 from tests.command import Ran, soc
-from tests.playbooks.kit import ADDRESS, SIMPLE, Clock
+from tests.playbooks.kit import ADDRESS, SIMPLE, Clock, end, sid, workflow
 
 NAME = "block-source-address"
 INPUT = ("-i", f"__source_address__={ADDRESS}")
@@ -94,6 +97,58 @@ def test_configured_hosts_are_never_touched(tmp_path: Path) -> None:
     assert "configured" in refused.err
     (tmp_path / "soc.toml").write_text('[playbooks]\nnever_touch = ["no such host"]\n', "utf-8")
     assert run(tmp_path, "playbook", "plan", NAME, *INPUT).code == 3
+
+
+MESSAGE = f"""\
+{sid("action", 1)}:
+  type: action
+  name: tell the duty desk
+  commands: [{{type: soc-action}}]
+  agent: {sid("security-category", 0)}
+  on_completion: {sid("end", 1)}
+  step_extensions:
+    {EXTENSION}:
+      action: notify_webhook
+      arguments: {{hook: duty, subject: a test, text: nothing, about: nobody}}
+      undo: none
+"""
+TOML = """\
+[[webhooks]]
+name = "duty"
+url = "https://192.0.2.7/hook"
+[mail]
+host = "mail.city.example"
+sender = "soc@city.example"
+recipients = ["duty@city.example"]
+"""
+
+
+def test_the_standing_worker_ends_what_has_run_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied(tmp_path)
+    for name, value in {**ENVIRON, "SOC_PATHS__STATE": str(tmp_path / "state")}.items():
+        monkeypatch.setenv(name, value)
+    clock, configured = Clock(now()), load()
+    assert tend(configured, clock) == []
+    assert tend(configured, clock, start=True) == []
+    assert len(run(tmp_path, "contain", "list").documents) == 1
+    with only_one(tmp_path / "state", "playbook"):
+        assert tend(configured, clock) == []  # nothing to do: nobody is kept waiting
+    clock.turn(3601)
+    assert tend(configured, clock) == []
+    assert run(tmp_path, "contain", "list", "--all").documents[0]["state"] == "expired"
+
+
+def test_other_devices_are_there_when_they_are_configured(tmp_path: Path) -> None:
+    (tmp_path / "tell.yml").write_text(workflow(MESSAGE, end(1)), "utf-8")
+    missing = run(tmp_path, "playbook", "plan", "tell.yml")
+    assert missing.code == 6
+    assert "webhook" in missing.err
+    (tmp_path / "soc.toml").write_text(TOML, "utf-8")
+    plan = run(tmp_path, "playbook", "plan", "tell.yml")
+    assert plan.code == 0, plan.err
+    assert "192.0.2.7" in plan.documents[0]["effects"][0]["present"]
 
 
 def test_tampering_with_the_journal_is_named_by_position(tmp_path: Path) -> None:

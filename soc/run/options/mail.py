@@ -1,0 +1,5 @@
+"""`[mail]`: the server that takes messages for people."""
+
+from playbooks.ports.smtp import MailOptions
+
+OPTIONS = MailOptions | None
