@@ -121,7 +121,7 @@ class _Http:
 
     def finish(self, time: int) -> None:
         asking = self._sides[True]
-        if asking.mode == "head" and begins_request(asking.buffer) and b"\n" in asking.buffer:
+        if asking.mode == "head" and begins_request(asking.buffer):
             asking.buffer, data = b"", asking.buffer  # a head that never ended
             self._asked(data, time)
         for client, side in self._sides.items():

@@ -58,7 +58,10 @@ def text(data: bytes) -> str:
 
 def begins_request(head: bytes) -> bool | None:
     """Tell whether these bytes begin a request; None when more are needed."""
-    method, space, rest = head.lstrip(b"\r\n").partition(b" ")
+    head = head.lstrip(b"\r\n")
+    if not head:
+        return None
+    method, space, rest = head.partition(b" ")
     if not space:
         return None if len(method) < 25 and _METHOD.fullmatch(method) else False
     if method.upper() in METHODS:
@@ -75,6 +78,7 @@ def begins_request(head: bytes) -> bool | None:
 
 def begins_response(head: bytes) -> bool | None:
     """Tell whether these bytes begin a response; None when more are needed."""
+    head = head.lstrip(b"\r\n")
     if len(head) < 7:
         return None if b"HTTP/1.".startswith(head) else False
     return head.startswith((b"HTTP/1.", b"HTTP/0."))

@@ -9,7 +9,6 @@ from typing import Final
 from collectors.content import Opened
 from collectors.frame import Source
 from collectors.packets.capture import Cutter, is_capture
-from collectors.packets.carve import Carver
 from collectors.packets.dissect import Dissector
 from collectors.packets.talk import Fields
 from soc.errors import InputError
@@ -56,7 +55,9 @@ def read_capture(
         for piece in opened.pieces():
             key.update(piece)
         source = Source(key.digest(), "", str(path), observer, unit)
-        dissector = dissector or Dissector(carver=Carver(files))
+        dissector = dissector or Dissector()
+        if files is not None:
+            dissector.carver.store = files
         events = Events(source, dissector)
         for piece in opened.pieces():
             yield from events.feed(piece, received)

@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from collectors.packets.carve import Carver
 from collectors.packets.dissect import Dissector
+from collectors.packets.reading import read_capture
 from collectors.packets.talk import Fields
 from soc.files import FileStore
-from tests.collectors.packets.build import Talk, dissect, of, request, response
+from soc.model.time import parse_iso
+from tests.collectors.packets.build import Talk, dissect, of, pcap, request, response
 
+NOW = parse_iso("2026-11-23T00:00:00Z")
 SHELL = b"<?php echo 'a made up page'; ?>"
 
 
@@ -126,6 +129,15 @@ def test_carved_content_lies_in_the_store_under_its_digest(tmp_path: Path) -> No
     assert file["file.path"] == "/etc/cron.d/evil"
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == [sha256(SHELL)]
     assert (file["source.ip"], file["destination.ip"]) == ("192.0.2.80", "10.0.0.7")
+
+
+def test_store_given_to_the_reader_is_used(tmp_path: Path) -> None:
+    capture, store = tmp_path / "x.pcap", FileStore(tmp_path / "files")
+    capture.write_bytes(pcap(Talk().open().ask(request()).answer(response(SHELL)).close().frames))
+    dissector = Dissector()
+    events = list(read_capture(capture, received=NOW, files=store, dissector=dissector))
+    assert list(store) == [events[0]["soc.file.stored"]] == [sha256(SHELL)]
+    assert (dissector.carver.files, dissector.carver.stored) == (1, 1)
 
 
 def test_request_that_nobody_answers_is_told() -> None:

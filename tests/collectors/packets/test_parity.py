@@ -10,8 +10,8 @@ from tests.collectors.packets.parity.verdict import Verdict
 from tests.data import archive
 
 # Checks met on 2026-11-23. Raise a number when it rises; never lower one.
-SURICATA = {"dns": 408, "fileinfo": 10, "flow": 40, "http": 33, "tls": 7}
-ZEEK = {"conn": 2071, "dns": 255, "http": 449, "ssl": 231}
+SURICATA = {"dns": 408, "fileinfo": 10, "flow": 40, "http": 36, "tls": 7}
+ZEEK = {"conn": 2133, "dns": 258, "http": 453, "ssl": 231}
 
 
 def _met(verdicts: Iterable[Verdict]) -> Counter[str]:

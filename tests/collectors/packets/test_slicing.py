@@ -18,9 +18,8 @@ NOW = parse_iso("2026-11-23T00:00:00Z")
 
 def test_frames_of_one_flow_are_cut_out_with_their_digest(tmp_path: Path) -> None:
     talks = [Talk(client_port=port).open().ask(request(f"/{port}")) for port in (1001, 1002, 1003)]
-    frames = [
-        frame for turn in zip(*(t.answer(response()).frames for t in talks)) for frame in turn
-    ]
+    turns = zip(*(talk.answer(response()).frames for talk in talks), strict=True)
+    frames = [frame for turn in turns for frame in turn]
     whole, part = tmp_path / "whole.pcap", tmp_path / "part.pcap"
     whole.write_bytes(pcap(frames))
     events = list(read_capture(whole, received=NOW))
