@@ -19,7 +19,7 @@ import orjson
 
 from playbooks.model import canonical
 from soc.audit.chain import Break, Head, Record, Verdict, follow, seal, verify
-from soc.errors import StoreError
+from soc.errors import InputError, StoreError
 from soc.model.time import iso
 
 NAME: Final = "journal.db"
@@ -202,9 +202,12 @@ class Writer:
         self._key = key
 
     def record(self, kind: str, run: str, now: datetime, **data: Any) -> None:  # noqa: ANN401
-        """Append a record; `data` are plain JSON values."""
+        """Append a record; raise InputError for what is no JSON, such as half a character."""
         body: Mapping[str, Any] = {"kind": kind, "run": run, "at": iso(now), **data}
-        record = follow(self._last, canonical(body))
+        try:
+            record = follow(self._last, canonical(body))
+        except TypeError as error:
+            raise InputError(f"this cannot be written into the journal: {error}") from error
         self._last = Head(record.position, record.hash)
         sealed = seal(self._last, self._key)
         self.written.append((self._last, sealed))

@@ -33,7 +33,7 @@ def loads(text: str, source: str) -> Playbook:
 
 def from_values(content: Mapping[str, Any], source: str) -> Playbook:
     """Return the playbook of a document that was loaded before; raise ContentError."""
-    return _first(*_examine(Document(source, dict(content))))
+    return _first(*examine_values(content, source))
 
 
 def find(name: str, folder: Path = LIBRARY) -> Playbook:
@@ -69,6 +69,13 @@ def examine(text: str, source: str) -> tuple[Playbook | None, list[ContentError]
     except ContentError as error:
         return None, [error]
     return _examine(document)
+
+
+def examine_values(
+    content: Mapping[str, Any], source: str
+) -> tuple[Playbook | None, list[ContentError]]:
+    """Do the same for a document that is JSON values already."""
+    return _examine(Document(source, dict(content)))
 
 
 def _first(playbook: Playbook | None, problems: list[ContentError]) -> Playbook:
@@ -187,7 +194,7 @@ def _extension(document: Document, problems: list[ContentError]) -> Mapping[str,
         "approval": shape.is_number,
         "inputs": lambda value: shape.is_map(value) and all(map(shape.is_text, value.values())),
         "answers": shape.is_texts,
-        "texts": lambda value: shape.is_map(value) and all(map(shape.is_map, value.values())),
+        "texts": lambda value: shape.is_map(value) and all(map(_is_language, value.values())),
     }
     assert tuple(known) == PLAYBOOK_KEYS  # noqa: S101 - the published list is this one
     if not isinstance(ours, dict):
@@ -199,3 +206,16 @@ def _extension(document: Document, problems: list[ContentError]) -> Mapping[str,
         wrong.append(document.problem(message, (*path, "approval")))
     problems += wrong
     return {} if wrong else ours
+
+
+def _is_language(value: object) -> bool:
+    """Return whether a value is name, description and the steps' names in one language."""
+    if not isinstance(value, dict):
+        return False
+    steps = value.get("steps", {})
+    texts = [text for key, text in value.items() if key != "steps"]
+    return (
+        set(value) <= {"name", "description", "steps"}
+        and isinstance(steps, dict)
+        and all(map(shape.is_text, [*texts, *steps.values()]))
+    )

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from soc.i18n import _, languages
+from soc.model.time import iso, now
 from soc.text import safe, safe_json
 
 if TYPE_CHECKING:
@@ -103,7 +104,10 @@ def report_lines(report: "Report") -> Iterator[str]:
     for record in report.effects:
         mark = "+" if record["kind"] == "effect.done" else "!"
         yield f"  {mark} {safe(record['detail'])}"
+    moment = iso(now())
     for claim in report.in_force:
+        if claim.state == "in_force" and claim.until <= moment:
+            continue  # ended by itself; the ledger hears of it at the next start
         yield "  " + _("in force: {resource} until {until}").format(
             resource=safe(claim.resource), until=claim.until[:19] + "Z"
         )

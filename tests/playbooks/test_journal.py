@@ -5,7 +5,7 @@ import pytest
 
 from playbooks.journal import HEADS, NAME, Journal
 from soc.audit.chain import parse_head
-from soc.errors import StoreError
+from soc.errors import InputError, StoreError
 from tests.playbooks.kit import KEY, START
 
 
@@ -168,8 +168,9 @@ def test_records_that_this_node_did_not_write_are_not_believed(tmp_path: Path) -
 def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     filled(tmp_path, 2)
     with Journal(tmp_path, KEY) as journal:
-        with pytest.raises(TypeError):
-            write_twice(journal, 1, object())
+        for wrong in (object(), "\udcff"):
+            with pytest.raises(InputError, match="cannot be written"):
+                write_twice(journal, 1, wrong)
         assert len(list(journal.records())) == 2
         write_twice(journal, 1, 2)
         assert [record["position"] for record in journal.records("run-9")] == [3, 4]

@@ -3,14 +3,39 @@ from pathlib import Path
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from playbooks.extension import EXTENSION
-from playbooks.load import LIBRARY, examine, find, load, loads, shipped
+from playbooks.load import LIBRARY, examine, examine_values, find, load, loads, shipped
 from playbooks.model import Act, canonical
 from soc.errors import ContentError, UsageError
 from tests.data import archive
 from tests.playbooks.kit import ADDRESS, EXTERNAL, SIMPLE, THREE, action, end, sid, workflow
 
+LIKELY = (
+    "type",
+    "name",
+    "commands",
+    "agent",
+    "action",
+    "arguments",
+    "target",
+    "results",
+    "undo",
+    "lease",
+    "approval",
+    "inputs",
+    "answers",
+    "texts",
+    "vi",
+    "steps",
+    "value",
+    EXTENSION,
+    "__address__",
+    sid("action", 1),
+    sid("end", 1),
+)
 TO_END = f"on_completion: {sid('end', 1)}"
 
 
@@ -204,3 +229,51 @@ def test_a_file_that_cannot_be_read_is_an_error_with_its_name(tmp_path: Path) ->
     for name in ("x.yml", "y.yml"):
         with pytest.raises(ContentError, match=name):
             load(tmp_path / name)
+
+
+def test_the_examples_of_oasis_are_read_and_refused_with_reasons() -> None:
+    files = sorted((archive("cacao-examples") / "Examples").rglob("*example*.json"))
+    assert files
+    for path in files:
+        playbook, problems = examine(path.read_text("utf-8"), path.name)
+        assert playbook is None
+        assert problems
+        assert all(f"{path.name}:" in problem.where for problem in problems)
+
+
+LINES = THREE.splitlines()
+JUNK = st.sampled_from(
+    ["", "- x", "a: b", "? [", "name: ~", "  type: end", "'", "in_args: 7", "{}"]
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, len(LINES) - 1), JUNK), max_size=4), st.booleans())
+def test_no_text_is_more_than_wrong(edits: list[tuple[int, str]], keep: bool) -> None:
+    lines = list(LINES)
+    for at, junk in edits:
+        lines[at] = f"{lines[at]}\n{junk}" if keep else junk
+    playbook, problems = examine("\n".join(lines), "try.yml")
+    assert playbook or problems
+    for problem in problems:
+        assert problem.where.startswith("try.yml")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(list(LIKELY)), inner, max_size=4)
+        ),
+    )
+)
+def test_no_value_in_any_place_is_more_than_wrong(value: object) -> None:
+    document = dict(loads(THREE, "try.yml").document)
+    for name in ("workflow", "playbook_variables", "playbook_extensions", "agent_definitions"):
+        playbook, problems = examine_values({**document, name: value}, "try.yml")
+        assert playbook or problems
+    step = sid("action", 1)
+    for key in document["workflow"][step]:
+        changed = {**document["workflow"], step: {**document["workflow"][step], key: value}}
+        playbook, problems = examine_values({**document, "workflow": changed}, "try.yml")
+        assert playbook or problems
