@@ -21,6 +21,7 @@ _END: Final = struct.Struct("<4s4H2LH")
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _COMMENT: Final = 0xFFFF
+_ENDS: Final = 64
 _ENCRYPTED: Final = 1
 _STORED, _DEFLATED = 0, 8
 _TAR_LINK: Final = b"L"
@@ -37,8 +38,8 @@ def entries(data: bytes) -> Iterator[Entry] | None:
         return gzip(data)
     if data[257:262] == b"ustar":
         return tar(data)
-    if (end := data.rfind(b"PK\5\6", max(0, len(data) - _END.size - _COMMENT))) >= 0:
-        return zipped(data, end)
+    if (directory := _directory(data)) is not None:
+        return zipped(data, *directory)
     if data.startswith(b"PK\3\4"):
         return _broken("a zip archive without its directory")
     return iter([(b"macros", vba.modules(data))]) if vba.MARK in data else None
@@ -84,14 +85,23 @@ def _inflated(data: bytes | memoryview, wbits: int) -> Iterator[bytes]:
         raise Unreadable("cut off")
 
 
-def zipped(data: bytes, end: int) -> Iterator[Entry]:
-    """Yield the members that the central directory before `end` names (APPNOTE 4.3)."""
-    try:
+def _directory(data: bytes) -> tuple[int, int] | None:
+    """Return where the central directory starts, and how far the archive is shifted."""
+    floor = max(0, len(data) - _END.size - _COMMENT)
+    end = len(data)
+    for _ in range(_ENDS):  # a comment may contain what looks like the end
+        end = data.rfind(b"PK\5\6", floor, end)
+        if end < 0 or end + _END.size > len(data):
+            return None
         *_, size, offset, _comment = _END.unpack_from(data, end)
-    except struct.error as error:
-        raise Unreadable("a zip archive without its directory") from error
-    at = end - size if size <= end else offset
-    base = max(at - offset, 0)  # something may stand before the archive
+        for at in (end - size, offset):
+            if at >= 0 and data[at : at + 4] == b"PK\1\2":
+                return at, max(at - offset, 0)  # something may stand before the archive
+    return None
+
+
+def zipped(data: bytes, at: int, base: int) -> Iterator[Entry]:
+    """Yield the members that the central directory at this place names (APPNOTE 4.3)."""
     while data[at : at + 4] == b"PK\1\2" and at + _CENTRAL.size <= len(data):
         found = _CENTRAL.unpack_from(data, at)
         flags, method, packed = found[3], found[4], found[8]
