@@ -20,15 +20,18 @@ DATASET: Final = "yara"
 class Origin:
     """Where files come from and when they were looked at.
 
-    `fields` is what else is known of them: `host.name` of files of a host, addresses and
-    `network.community_id` of files carved from traffic. `key` is the node's secret; without one
-    the content itself is the key, as for every import by hand.
+    `fields` is what else is known of them, and wins over what the file system says: `host.name`
+    of files of a host; `file.name`, addresses and `network.community_id` of files carved from
+    traffic. `carrier` is the id of the event that brought a file, so that the same content that
+    comes again is told again. `key` is the node's secret; without one the content itself is the
+    key, as for every import by hand.
     """
 
     observer: str
     received: datetime
     fields: Mapping[str, Any] = field(default_factory=dict)
     key: bytes = b""
+    carrier: str = ""
 
 
 def events_of(result: Result, origin: Origin) -> Iterator[Event]:
@@ -57,8 +60,9 @@ def events_of(result: Result, origin: Origin) -> Iterator[Event]:
 def _envelope(result: Result, origin: Origin, position: str, original: str) -> Event:
     created = iso(origin.received)
     key = origin.key or sha256(result.looked_at.encode()).digest()
-    source = f"{origin.observer}\0{_path(result)}"
-    event: Event = {
+    source = "\0".join((origin.observer, origin.carrier, _path(result)))
+    return {
+        **_of_file(result),
         **origin.fields,
         "@timestamp": created,
         "ecs.version": ECS_VERSION,
@@ -69,7 +73,6 @@ def _envelope(result: Result, origin: Origin, position: str, original: str) -> E
         "event.original": original,
         "observer.name": origin.observer or "local",
     }
-    return event | _of_file(result)
 
 
 def _of_file(result: Result) -> Event:

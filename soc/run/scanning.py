@@ -72,6 +72,14 @@ class Scan:
             yield event
 
 
+def file_events(
+    scanner: Scanner, path: Path, origin: Origin, problem: Callable[[SocError], None]
+) -> Iterator[Event]:
+    """Yield the events of one file, such as one carved from traffic."""
+    for file in open_files([path], problem):
+        yield from events_of(scanner.scan(file), origin)
+
+
 def yara_rules(given: Sequence[Path], configured: Sequence[Path]) -> YaraReport:
     """Load YARA rules: those given, else those configured, else those that come with soc.
 

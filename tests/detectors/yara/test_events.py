@@ -82,6 +82,17 @@ def test_the_node_key_makes_ids_unguessable(tmp_path: Path) -> None:
     assert open_one["event.id"] != kept["event.id"]
 
 
+def test_a_carved_file_tells_how_it_came_in_each_time(tmp_path: Path) -> None:
+    known = {"file.name": "../../x.php", "source.ip": "203.0.113.9"}
+    (first,) = events(tmp_path, b"needle", origin=Origin("node1", NOW, known, carrier="1"))
+    (second,) = events(tmp_path, b"needle", origin=Origin("node1", NOW, known, carrier="2"))
+    assert first["file.name"] == "../../x.php"
+    assert first["event.id"] != second["event.id"]
+    finding = finding_of(first)
+    assert finding
+    assert "ip:203.0.113.9" in finding.entities
+
+
 def test_a_file_not_judged_is_an_event_but_no_finding(tmp_path: Path) -> None:
     endless = rule(
         "endless", "$a and for all i in (0..9000000000) : (i < 9000000001)", strings='$a = "evr"'
