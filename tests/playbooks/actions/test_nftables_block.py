@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -23,8 +24,10 @@ from playbooks.plan import make
 from playbooks.ports.nft import Nft, NftView, view
 from playbooks.ports.packet_filter import PacketFilter
 from playbooks.ports.simulated_filter import SimulatedFilter
+from playbooks.runs import open_runs
 from soc.errors import InputError, StoreError
 from soc.model.time import now
+from tests.data import ROOT
 from tests.playbooks.kit import SIMPLE, Clock, Machine
 from tests.playbooks.test_guard import UNUSUAL
 
@@ -247,6 +250,63 @@ def test_the_simulated_filter_answers_as_the_real_one(lab: Lab) -> None:
             assert not nftables_block.verify(request, each).ok
     assert real.table("inet", "metrosoc") is None
     assert simulated.table("inet", "metrosoc") is None
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.playbooks.actions.test_nftables_block import ATTACKER, Lab, Machine, started
+lab, limit, count = Lab(sys.argv[1], sys.argv[2]), int(sys.argv[4]), 0
+machine = Machine(Path(sys.argv[3]))
+engine = lab.engine(machine)
+def step(frame, event, argument):
+    global count
+    if "playbooks" in frame.f_code.co_filename:
+        count += 1
+        if count == limit:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.setprofile(step)
+started(engine, machine)
+sys.setprofile(None)
+print(count)
+"""
+
+
+def started(engine: Engine, machine: Machine) -> None:
+    playbook = loads(SIMPLE, "try.yml")
+    plan = make(playbook, {"__address__": ATTACKER}, engine.views, machine.guard, now())
+    engine.start("run-1", playbook, plan.inputs, plan.hash, Origin("lan"))
+
+
+@needs_namespaces
+@pytest.mark.slow
+def test_killed_anywhere_the_kernel_holds_the_block_once(lab: Lab, tmp_path: Path) -> None:
+    def killed(limit: int) -> tuple[Path, subprocess.CompletedProcess[str]]:
+        folder = tmp_path / str(limit)
+        folder.mkdir()
+        argv = [sys.executable, "-c", KILLED, lab.victim, lab.attacker, str(folder), str(limit)]
+        environ = {"PATH": PATH, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(argv, capture_output=True, text=True, env=environ, check=False)
+        return folder, done
+
+    before = lab.rules()
+    _, whole = killed(0)
+    sh(*lab.nft(), "flush", "ruleset")
+    places = 15
+    for number in range(places):
+        folder, done = killed(1 + number * (int(whole.stdout) - 1) // (places - 1))
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        machine = Machine(folder)
+        engine = lab.engine(machine)
+        for run in open_runs(list(machine.journal.records())):
+            assert engine.resume(run).status == "done"
+        if not list(machine.journal.records()):
+            started(engine, machine)
+        assert not lab.connects()
+        assert lab.rules().count(ATTACKER) == 1
+        assert [trouble for _, trouble in engine.undo("run-1", "lan")] == [""]
+        assert lab.rules() == before
+        machine.journal.close()
 
 
 SPY = """#!{python}
