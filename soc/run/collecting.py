@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 from itertools import islice
 from pathlib import Path
 
+from collectors.packets.reading import is_capture_file
 from collectors.reading import Mode, Progress, read_file
 from soc.errors import InputError, SocError
 from soc.model.event import Event
@@ -46,25 +47,33 @@ def read_all(
     *,
     problem: Callable[[SocError], None],
     advance: Callable[[int], None] = lambda done: None,
+    capture: Callable[[Path, Progress], Iterator[Event]] | None = None,
 ) -> Iterator[Event]:
     """Yield the events of files in their order; a file that cannot be read is told and skipped.
 
-    `advance` is told how many bytes more have been read.
+    `advance` is told how many bytes more have been read; `capture` reads captures of packets.
     """
     for path in paths:
         try:
-            yield from read_file(
-                path,
-                received=how.received,
-                observer=how.observer,
-                unit=how.unit,
-                zone=how.zone,
-                parser=how.parser,
-                mode=how.mode,
-                progress=_steps(advance),
-            )
+            if capture and how.parser is None and is_capture_file(path):
+                yield from capture(path, _steps(advance))
+            else:
+                yield from _log_file(path, how, _steps(advance))
         except InputError as error:
             problem(error)
+
+
+def _log_file(path: Path, how: Reading, progress: Progress) -> Iterator[Event]:
+    return read_file(
+        path,
+        received=how.received,
+        observer=how.observer,
+        unit=how.unit,
+        zone=how.zone,
+        parser=how.parser,
+        mode=how.mode,
+        progress=progress,
+    )
 
 
 def _steps(advance: Callable[[int], None]) -> Progress:
