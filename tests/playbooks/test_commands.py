@@ -33,6 +33,7 @@ def test_from_plan_to_undo(tmp_path: Path) -> None:
     assert dry.code == 0
     assert "drop every packet from and to 203.0.113.9" in dry.out
     assert "nothing was changed" in dry.err
+    assert "simulated" in dry.err
     assert not (tmp_path / "state" / "playbooks").exists()
     done = applied(tmp_path)
     assert done.code == 0

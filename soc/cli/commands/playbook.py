@@ -304,8 +304,10 @@ def _planned(
     from playbooks.load import find
     from playbooks.plan import make
     from soc.model.time import now
-    from soc.run.respond import devices, guard
+    from soc.run.respond import devices, guard, options
 
+    if options(config).packet_filter == "simulated":
+        note(_("the packet filter is simulated: nothing real is blocked"))
     playbook = find(name)
     inputs = _inputs(playbook, alert, given, store)
     return make(playbook, inputs, devices(config).views, guard(config), now())
