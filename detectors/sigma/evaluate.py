@@ -58,6 +58,8 @@ def holds(pattern: Pattern, field: Field, view: View, names: Names) -> bool:
         return field.present == pattern.expected
     if not field.items:
         return False
+    if isinstance(pattern, Text) and len(field.items) == 1:
+        return pattern.matches(field.items[0])
     if isinstance(pattern, Text) and not field.may_contain(pattern.needle, cased=pattern.cased):
         return False
     return next(_fitting(pattern, field, view, names), None) is not None
@@ -104,12 +106,14 @@ def _explain_selection(node: Group | Item, view: View, names: Names) -> Reason:
 
 def _explain_item(item: Item, view: View, names: Names) -> Reason:
     name, field = _field(item, view, names)
-    leaves = [_leaf(item, pattern, name, field, view, names) for pattern in item.patterns]
     if item.every:
-        inner = Reason("and", item.label, all(leaf.matched for leaf in leaves), tuple(leaves))
+        leaves = tuple(_leaf(item, pattern, name, field, view, names) for pattern in item.patterns)
+        inner = Reason("and", item.label, all(leaf.matched for leaf in leaves), leaves)
     else:
-        hit = next((leaf for leaf in leaves if leaf.matched), None)
-        inner = hit or _none_of(item, name, field)
+        hit = next((p for p in item.patterns if holds(p, field, view, names)), None)
+        inner = _none_of(item, name, field)
+        if hit is not None:
+            inner = _leaf(item, hit, name, field, view, names)
     return Reason("not", item.label, not inner.matched, (inner,)) if item.negated else inner
 
 
@@ -164,3 +168,84 @@ def decided(reason: Reason) -> Reason:
         reason.value,
         reason.pattern,
     )
+
+
+def because(rule: Rule, view: View, names: Names) -> Reason | None:
+    """Return `decided(explain(...))` when the rule matches, else None; in one go.
+
+    Of a match only what matched is kept, so whatever fails needs no tree.
+    """
+    return _because_condition(rule.condition, rule, view, names)
+
+
+def _because_condition(node: Condition, rule: Rule, view: View, names: Names) -> Reason | None:
+    if node.kind == "selection":
+        inner = _because_selection(rule.selections[node.label], view, names)
+        if inner is None:
+            return None
+        children = inner.children if inner.label == _LABELS["and"] else (inner,)
+        return Reason("selection", node.label, True, children)
+    if node.kind == "not":
+        if any(_condition(child, rule, view, names) for child in node.children):
+            return None
+        bare = tuple(Reason(child.kind, child.label, False) for child in node.children)
+        return Reason("not", node.label, True, bare)
+    found = (_because_condition(child, rule, view, names) for child in node.children)
+    kept = _kept(node.kind, found)
+    return None if kept is None else Reason(node.kind, node.label, True, kept)
+
+
+def _kept(kind: str, found: Iterator[Reason | None]) -> tuple[Reason, ...] | None:
+    """Return what a match rests on: all children, or the first ones of any that matched."""
+    kept: list[Reason] = []
+    for child in found:
+        if child is not None:
+            kept.append(child)
+            if kind == "or" and len(kept) == _MAX_LISTED:
+                break
+        elif kind == "and":
+            return None
+    return tuple(kept) if kept or kind == "and" else None
+
+
+def _because_selection(node: Group | Item, view: View, names: Names) -> Reason | None:
+    if isinstance(node, Item):
+        return _because_item(node, view, names)
+    found = (_because_selection(child, view, names) for child in node.children)
+    kept = _kept(node.kind, found)
+    return None if kept is None else Reason(node.kind, _LABELS[node.kind], True, kept)
+
+
+def _because_item(item: Item, view: View, names: Names) -> Reason | None:
+    if item.negated:
+        if not _item(item, view, names):
+            return None
+        kind = "field" if item.field else "keyword"
+        bare = Reason("and" if item.every else kind, item.label, False)
+        return Reason("not", item.label, True, (bare,))
+    name, field = _field(item, view, names)
+    if item.every:
+        return _explain_item(item, view, names) if _item(item, view, names) else None
+    if len(field.items) == 1:
+        return _because_value(item, name, field, view, names)
+    hit = next((p for p in item.patterns if holds(p, field, view, names)), None)
+    return None if hit is None else _leaf(item, hit, name, field, view, names)
+
+
+def _because_value(item: Item, name: str, field: Field, view: View, names: Names) -> Reason | None:
+    """The same for a field with one value; most patterns fail by text that is not there."""
+    value = field.items[0]
+    text, folded = value.text, value.folded
+    for pattern in item.patterns:
+        if isinstance(pattern, Text):
+            if pattern.needle not in (text if pattern.cased else folded):
+                continue
+            found = pattern.matches(value)
+        else:
+            found = holds(pattern, field, view, names)
+        if found:
+            if isinstance(pattern, Null | Exists):
+                return _leaf(item, pattern, name, field, view, names)
+            kind, shown = "field" if item.field else "keyword", _shown(value.raw)
+            return Reason(kind, item.label, True, (), name or "*", shown, pattern.source)
+    return None

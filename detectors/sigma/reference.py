@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
-from detectors.sigma.evaluate import decided, explain, matches
+from detectors.sigma.evaluate import because, explain
 from detectors.sigma.pipeline import Pipelines, Source
 from detectors.sigma.rule import Rule
 from detectors.sigma.values import View
@@ -113,12 +113,13 @@ def _different(sources: tuple[Source, ...]) -> tuple[Source, ...]:
 def finding(rule: Rule, sources: tuple[Source, ...], view: View) -> Finding | None:
     """Return what a rule says about an event, None when it does not match."""
     for source in sources:
-        if matches(rule, view, source.names):
+        reason = because(rule, view, source.names)
+        if reason is not None:
             event = view.event
             return Finding(
                 rule=rule.info,
                 events=(event,),
-                reason=decided(explain(rule, view, source.names)),
+                reason=reason,
                 dedup_key=f"{rule.id}:{event.get('event.id', '')}",
                 entities=entities_of(event),
             )

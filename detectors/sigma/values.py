@@ -45,7 +45,10 @@ class Field:
     def __init__(self, raw: object, *, present: bool = True, deep: bool = False) -> None:
         self.raw = raw
         self.present = present
-        self.items = [Value(item) for item in _distinct(_scalars(raw, deep=deep))]
+        if isinstance(raw, str):
+            self.items = [Value(raw)]
+        else:
+            self.items = [Value(item) for item in _distinct(_scalars(raw, deep=deep))]
 
     @cached_property
     def text(self) -> str:

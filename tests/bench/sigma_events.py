@@ -1,7 +1,8 @@
 """The events of the Sigma benchmark: flat Windows records, made with a fixed seed.
 
-Half of an attack mix are variations of SigmaHQ's regression events, half are written from the
-conditions of the rules (most of them with half of the lines, so that they are near misses).
+One in ten records of an attack mix is a variation of one of SigmaHQ's regression events, the
+others are written from the conditions of the rules: a few with all of their lines, the rest
+with half of them, so that they are near misses.
 """
 
 import random
@@ -24,8 +25,9 @@ SEED = 20261122
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 DATA = "winlog.event_data."
 WORDS = tuple(
-    "report update backup sync night ward clinic water tram ticket permit archive scan mail index"  # noqa: SIM905
-    " cache agent service client monitor driver setup helper viewer runtime broker host session".split()
+    """report update backup sync night ward clinic water tram ticket permit archive scan mail index
+    cache agent service client monitor driver setup helper viewer runtime broker host session
+    """.split()
 )
 PROGRAMS = (
     ("System32\\svchost.exe", "-k netsvcs -p -s {w}", "System32\\services.exe"),
@@ -48,10 +50,10 @@ def records(rules: Sequence[Rule], pipelines: Pipelines, number: int) -> list[di
     windows = [rule for rule in rules if rule.logsource.product == "windows"]
     made: list[dict[str, Any]] = []
     for index in range(number):
-        if index % 2:
+        if index % 10 == 0:
             record = varied(dice.choice(bases), dice)
         else:
-            record = written(windows[(index // 2) % len(windows)], bases, dice)
+            record = written(windows[index % len(windows)], bases, dice)
         made.append(stamped(record, index))
     return made
 
@@ -146,7 +148,7 @@ def written(rule: Rule, bases: list[dict[str, Any]], dice: random.Random) -> dic
         "category": source.category or record.get("category", ""),
     }
     items = list(_wanted(rule.condition, rule, dice))
-    if dice.random() < 0.9:
+    if dice.random() < 0.97:
         items = dice.sample(items, k=len(items) // 2)
     for item in items:
         if item.field is not None and not item.negated:

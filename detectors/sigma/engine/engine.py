@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final
 
+from detectors.sigma.engine import routing
 from detectors.sigma.engine.formula import Formula, fold, formula, joined
+from detectors.sigma.engine.lines import Lines
 from detectors.sigma.engine.plan import Plan, Unit
 from detectors.sigma.engine.routing import Key, Router
 from detectors.sigma.patterns import Pattern
@@ -15,11 +16,6 @@ from detectors.sigma.values import View
 from soc.model.event import Event
 from soc.model.finding import Finding, Reason
 
-_MAX_PLANS: Final = 512
-_MAX_KEYS: Final = 8_192
-_MAX_KEY: Final = 1_024
-"""Characters of a routing key that is remembered."""
-
 
 class Engine:
     """Evaluates rules on events; equal to `Reference` in findings, reasons and order."""
@@ -28,10 +24,11 @@ class Engine:
         self.reference = Reference(rules, pipelines)
         self.rules = self.reference.rules
         self.pipelines = pipelines
-        self._router = Router(self.rules, pipelines)
+        self.router = Router(self.rules, pipelines)
         self._memo: dict[Key, Plan | None] = {}
         self._plans: dict[object, Plan | None] = {}
         self._formulas: dict[tuple[int, int], Formula] = {}
+        self.lines = Lines(self)
 
     @property
     def errors(self) -> Counter[str]:
@@ -44,7 +41,7 @@ class Engine:
 
     def evaluate(self, event: Event) -> list[Finding]:
         """Return a finding for each rule that matches, in the order of the rules."""
-        key = self._router.key(event)
+        key = self.router.key(event)
         if key is None:
             return self.reference.evaluate(event)
         try:
@@ -53,6 +50,20 @@ class Engine:
             plan = self._routed(key, event)
         return plan.evaluate(event) if plan is not None else []
 
+    def evaluate_lines(self, lines: Sequence[bytes]) -> list[list[Finding]]:
+        """Return the findings of each line of JSON; a line that is no object has none.
+
+        The same as `evaluate(flatten(json))`, but an event is decoded only as far as needed.
+        `lines.unread` counts what is no JSON object.
+        """
+        return self.lines.evaluate(lines)
+
+    def plan_of(self, event: Event) -> Plan | None:
+        """Return the plan of an event whose routing fields are plain, None when no rule is left."""
+        key = self.router.key(event)
+        assert key is not None  # noqa: S101 - the caller has looked
+        return self._routed(key, event)
+
     def evaluate_batch(self, events: Iterable[Event]) -> list[list[Finding]]:
         """Return the findings of each event."""
         return [self.evaluate(event) for event in events]
@@ -60,26 +71,26 @@ class Engine:
     def _routed(self, key: Key, event: Event) -> Plan | None:
         view = View(event)
         delivering = tuple(s for s in self.pipelines.sources if s.delivers(view))
-        kind = (delivering, self._router.classes(key)) if delivering else None
+        kind = (delivering, self.router.classes(key)) if delivering else None
         if kind is None:
             plan = None
         elif kind in self._plans:
             plan = self._plans[kind]
         else:
             plan = self._plan(delivering, key)
-            if len(self._plans) >= _MAX_PLANS:
+            if len(self._plans) >= routing.MAX_PLANS:
                 self._plans.clear()
                 self._memo.clear()
             self._plans[kind] = plan
-        if sum(len(value) for value in key if isinstance(value, str)) <= _MAX_KEY:
-            if len(self._memo) >= _MAX_KEYS:
+        if routing.is_short(key):
+            if len(self._memo) >= routing.MAX_KEYS:
                 self._memo.clear()
             self._memo[key] = plan
         return plan
 
     def _plan(self, delivering: tuple[Source, ...], key: Key) -> Plan | None:
         """Return the plan of what the key leaves of the rules, None when that is nothing."""
-        values = self._router.known(key)
+        values = self.router.known(key)
 
         def known(slot: tuple[str, ...], pattern: Pattern) -> bool | None:
             found = values.get(slot)

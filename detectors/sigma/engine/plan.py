@@ -1,11 +1,15 @@
 """The plan for one kind of event: the rules that its log source leaves, and how to find them."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+import orjson
+
 from detectors.sigma.engine.access import Reader, Values, gather, plain, prefixes
-from detectors.sigma.engine.formula import KEYWORDS, Formula, Slot, slots_of
+from detectors.sigma.engine.formula import KEYWORDS, Formula, slots_of
 from detectors.sigma.engine.literals import Lit
 from detectors.sigma.engine.predicate import Predicate, compiled
 from detectors.sigma.engine.rarity import Guess, Measured
@@ -22,42 +26,44 @@ SAMPLE: Final = 256
 """Events of a plan after which its witnesses are chosen again, by what was measured."""
 _MAX_SAMPLED: Final = 1 << 16
 """Characters of an event that go into the sample."""
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
 
 
+def _unsure(raws: Sequence[object], texts: Sequence[str]) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Unit:
     """A rule in a plan: what is left of its condition there."""
 
-    __slots__ = ("_predicate", "formula", "rule", "sources")
-
-    def __init__(self, rule: Rule, sources: tuple[Source, ...], formula: Formula) -> None:
-        self.rule = rule
-        self.sources = sources
-        self.formula = formula
-        self._predicate: Predicate | bool | None = False
-
-    def predicate(self, slots: Mapping[Slot, int]) -> Predicate | None:
-        """Return the compiled condition, None when the reference must decide."""
-        if self._predicate is False:
-            self._predicate = compiled(self.formula, slots)
-        return self._predicate  # type: ignore[return-value]
+    rule: Rule
+    sources: tuple[Source, ...]
+    formula: Formula
 
 
 class Plan:
-    """Evaluates the events of one routing key. `errors` counts rules that failed (bugs)."""
+    """Evaluates the events of one routing key. `errors` counts rules that failed (bugs).
+
+    An event is scanned once for the witnesses of all rules; the rules that this leaves, and those
+    without a witness, are decided by compiled conditions; what holds, the reference explains.
+    """
 
     def __init__(self, units: Sequence[Unit], errors: Counter[str]) -> None:
         self.units = tuple(units)
         self.slots = tuple(dict.fromkeys(slot for u in units for slot in slots_of(u.formula)))
         self.prefixes = prefixes(self.slots)
         self.errors = errors
+        self.generation = 0
+        """Changes when the witnesses are chosen anew."""
         self._index = {slot: number for number, slot in enumerate(self.slots)}
         self._read: Reader = gather(self.slots)
-        self._sample: list[str] | None = []
-        self._sampler = Scanner(self.slots, {})
-        self._choose(Guess(unit.formula for unit in self.units), self.slots)
+        self._predicates: list[Predicate | None] = [None] * len(self.units)
+        self._sample: list[bytes] | None = []
+        self._choose(Guess(unit.formula for unit in self.units))
 
-    def _choose(self, cost: Cost, slots: Sequence[Slot] | None = None) -> None:
-        """Choose the witnesses and build the scanners; `slots` None: those that are needed."""
+    def _choose(self, cost: Cost) -> None:
+        """Choose the witnesses and build the scanners."""
         fields: dict[Lit, list[int]] = {}
         words: dict[Lit, list[int]] = {}
         always: list[int] = []
@@ -68,54 +74,110 @@ class Plan:
                 continue
             for lit in found.literals:
                 (words if lit.slot == KEYWORDS else fields).setdefault(lit, []).append(number)
-        self.always = frozenset(always)
         used = {lit.slot for lit in fields}
-        self.scanner = Scanner([s for s in self.slots if s in used], fields)
+        self.scanner = Scanner([slot for slot in self.slots if slot in used], fields)
         self.keywords = Scanner((), words) if words else None
-        self._parts: Reader = gather(self.scanner.slots, self.scanner.marks)
+        self.words = Scanner((), _escaped(words)) if words else None
+        self.parts: Reader = gather(self.scanner.slots, self.scanner.marks)
+        self._choose_always(always)
+        self.generation += 1
+
+    def _choose_always(self, numbers: list[int]) -> None:
+        """Prepare the rules without a witness: they see few fields, so only these are read."""
+        formulas = [self.units[number].formula for number in numbers]
+        self.always_slots = tuple(dict.fromkeys(s for f in formulas for s in slots_of(f)))
+        index = {slot: number for number, slot in enumerate(self.always_slots)}
+        found = [(number, compiled(self.units[number].formula, index)) for number in numbers]
+        self.undecided = frozenset(number for number, predicate in found if predicate is None)
+        self.decided = tuple((n, predicate) for n, predicate in found if predicate is not None)
+        self.always: Reader = gather(self.always_slots)
+        self.all_always = frozenset(numbers)
 
     def evaluate(self, event: Event) -> list[Finding]:
         """Return the findings of an event, in the order of the rules."""
         if self.prefixes and not event.keys().isdisjoint(self.prefixes):
-            return self._irregular(event)
-        parts = self._parts(event.get)
+            return self.irregular(event)
+        get = event.get
+        found = self.candidates(self.parts(get), self.always(get) if self.decided else ())
+        if found is not None and self.words is not None:
+            found = self._keyworded(found, event)
+        if found is None:
+            return self.irregular(event)
+        if self._sample is not None:
+            self.learn(self._read(get))
+        if not found:
+            return []
+        holding = self.holding(found, self._read(get))
+        return self.findings(holding, event) if holding else []
+
+    def candidates(self, parts: Values, always: Values) -> set[int] | None:
+        """Return the rules that may match; None when the reference must look at the event.
+
+        `parts`: the values of the scanner's slots with its marks, `always`: those of the rules
+        without a witness.
+        """
         try:
-            text = "".join(parts)
+            found = self.scanner.found("".join(parts).casefold())
         except TypeError:
             known = plain(parts)
             if known is None:
-                return self._irregular(event)
-            text = "".join(known[1])
-        try:
-            found = self.scanner.found(text.casefold())
-            if self.keywords is not None:
-                found |= self.keywords.found(View(event).keywords.folded)
+                return None
+            found = self.scanner.found("".join(known[1]).casefold())
         except UnicodeEncodeError:  # a lone surrogate
-            return self._irregular(event)
-        if self._sample is not None:
-            self._learn(event)
-        if self.always:
-            found |= self.always
-        return self._confirmed(found, event) if found else []
+            return None
+        if self.decided:
+            values = _texts(always)
+            if values is None:
+                return None
+            raws, texts = values
+            for number, predicate in self.decided:
+                if _holds(predicate, raws, texts):
+                    found.add(number)
+        return found | self.undecided if self.undecided else found
 
-    def _confirmed(self, found: Iterable[int], event: Event) -> list[Finding]:
-        known = plain(self._read(event.get))
+    def _keyworded(self, found: set[int], event: Event) -> set[int] | None:
+        """Add the rules whose keywords may be in the event; it is scanned as JSON, names too."""
+        if not _PLAIN.issuperset(map(type, event.values())):
+            return None
+        try:
+            line = orjson.dumps(event)
+        except TypeError:  # integers beyond 64 bits, lone surrogates
+            return None
+        return found | self.in_line(line)
+
+    def in_line(self, line: bytes) -> set[int]:
+        """Return the rules whose keywords may be in JSON text without needless escapes."""
+        assert self.words is not None  # noqa: S101 - for the types
+        text = line.lower() if line.isascii() else line.decode().casefold().encode()
+        return self.words.found_in(text)
+
+    def holding(self, found: set[int], values: Values) -> list[int]:
+        """Return which of the rules hold, by the values of all slots; unsure ones too."""
+        known = _texts(values)
         if known is None:
-            return self._findings(sorted(found), View(event))
+            return sorted(found)
         raws, texts = known
         holding: list[int] = []
         for number in sorted(found):
-            predicate = self.units[number].predicate(self._index)
-            if predicate is None or self._holds(predicate, raws, texts):
+            predicate = self._predicates[number]
+            if predicate is None:
+                predicate = self._predicate(number)
+            try:
+                if predicate(raws, texts):
+                    holding.append(number)
+            except Exception:  # the reference decides, and counts the failure if it is its own
                 holding.append(number)
-        return self._findings(holding, View(event)) if holding else []
+        return holding
 
-    @staticmethod
-    def _holds(predicate: Predicate, raws: Values, texts: Sequence[str]) -> bool:
-        try:
-            return predicate(raws, texts)
-        except Exception:  # the reference decides, and counts the failure if it is its own
-            return True
+    def _predicate(self, number: int) -> Predicate:
+        """Compile the condition of a rule; one that the reference must decide holds always."""
+        found = compiled(self.units[number].formula, self._index) or _unsure
+        self._predicates[number] = found
+        return found
+
+    def findings(self, numbers: Iterable[int], event: Event) -> list[Finding]:
+        """Return what the reference finds with these rules."""
+        return self._findings(numbers, View(event))
 
     def _findings(self, numbers: Iterable[int], view: View) -> list[Finding]:
         findings: list[Finding] = []
@@ -130,7 +192,7 @@ class Plan:
                 findings.append(one)
         return findings
 
-    def _irregular(self, event: Event) -> list[Finding]:
+    def irregular(self, event: Event) -> list[Finding]:
         """Evaluate an event with lists, floats or lone surrogates: the reference decides."""
         view = View(event)
         try:
@@ -139,7 +201,7 @@ class Plan:
                 found |= self.keywords.found(view.keywords.folded)
         except UnicodeEncodeError:
             found = set(range(len(self.units)))
-        return self._findings(sorted(found | self.always), view)
+        return self._findings(sorted(found | self.all_always), view)
 
     def _text_of(self, view: View) -> str:
         """Return the scanned text of any event: each element of a list is a value."""
@@ -152,17 +214,47 @@ class Plan:
                     pieces += (head, str(int(value.raw)), tail)
         return "".join(pieces)
 
-    def _learn(self, event: Event) -> None:
-        """Keep what an event says for the sample; when that is full, choose by it."""
-        assert self._sample is not None  # noqa: S101 - for the types
-        known = plain(self._read(event.get))
-        if known is None:
+    @property
+    def learning(self) -> bool:
+        """Tell whether `learn` still wants events."""
+        return self._sample is not None
+
+    def learn(self, values: Values) -> None:
+        """Take an event's values into the sample; when that is full, choose by it."""
+        known = _texts(values)
+        if self._sample is None or known is None:
             return
-        texts = known[1]
-        marks = self._sampler.marks
-        joined = "".join(mark + text for mark, text in zip(marks, (*texts, ""), strict=True))
-        self._sample.append(joined[:_MAX_SAMPLED].casefold())
+        sampler = Scanner(self.slots, {})
+        pairs = zip(sampler.marks, (*known[1], ""), strict=True)
+        text = "".join(mark + text for mark, text in pairs)[:_MAX_SAMPLED].casefold()
+        self._sample.append(text.encode(errors="replace"))
         if len(self._sample) >= SAMPLE:
             formulas = [unit.formula for unit in self.units]
-            self._choose(Measured(self.slots, self._sample, formulas))
+            measured = Measured(self.slots, self._sample, formulas)
             self._sample = None
+            self._choose(measured)
+
+
+def _texts(values: Values) -> tuple[Values, Sequence[str]] | None:
+    """Return values and their texts, None when one is no plain value."""
+    try:
+        "".join(values)
+    except TypeError:
+        return plain(values)
+    return values, values
+
+
+def _holds(predicate: Predicate, raws: Values, texts: Sequence[str]) -> bool:
+    try:
+        return predicate(raws, texts)
+    except Exception:  # the reference decides, and counts the failure if it is its own
+        return True
+
+
+def _escaped(words: Mapping[Lit, list[int]]) -> dict[Lit, list[int]]:
+    """Return keywords as JSON writes them."""
+    found: dict[Lit, list[int]] = {}
+    for lit, rules in words.items():
+        text = json.dumps(lit.text, ensure_ascii=False)[1:-1]
+        found.setdefault(Lit(KEYWORDS, text), []).extend(rules)
+    return found

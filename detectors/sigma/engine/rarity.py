@@ -29,13 +29,13 @@ class Measured:
     """The share of sampled events that hold a literal."""
 
     def __init__(
-        self, slots: Sequence[Slot], sample: Sequence[str], formulas: Iterable[Formula]
+        self, slots: Sequence[Slot], sample: Sequence[bytes], formulas: Iterable[Formula]
     ) -> None:
         known = list({lit for formula in formulas for lit in literals(formula)})
         scanner = Scanner(slots, {lit: (number,) for number, lit in enumerate(known)})
         counts: Counter[int] = Counter()
         for text in sample:
-            counts.update(scanner.found(text))
+            counts.update(scanner.found_in(text))
         self._share: Mapping[Lit, float] = {
             known[number]: count / len(sample) for number, count in counts.items()
         }

@@ -5,10 +5,10 @@ constants (such as EventID): what a rule says about them is folded away in the p
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
-from detectors.sigma.engine.access import ABSENT, gather, plain, prefixes
+from detectors.sigma.engine.access import prefixes
 from detectors.sigma.engine.formula import Slot
 from detectors.sigma.patterns import Boolean, Null, Number, Pattern, Text
 from detectors.sigma.pipeline import Pipelines
@@ -18,6 +18,11 @@ from soc.model.event import Event
 
 CONSTANTS: Final = 3
 """Fields of rules that are folded away, at most."""
+MAX_PLANS: Final = 512
+MAX_KEYS: Final = 8_192
+"""Routing keys that are remembered; their number does not bound the kinds of events."""
+MAX_KEY: Final = 1_024
+"""Characters of a routing key that is remembered."""
 _MIN_RULES: Final = 20
 Key = tuple[str | int | None, ...]
 
@@ -86,17 +91,14 @@ class Router:
         self.names = tuple(names)
         self.slots: tuple[Slot, ...] = tuple((name,) for name in self.names)
         self.prefixes = prefixes(self.slots)
-        self._read = gather(self.slots)
+        self._read: Callable[[Any], Key | None] = _reader(self.names)
         self._places = [(self.names.index(slot[0]), slot) for slot in self.constants]
 
     def key(self, event: Event) -> Key | None:
         """Return the values of the routing fields, None when they are no plain text or integer."""
         if self.prefixes and not event.keys().isdisjoint(self.prefixes):
             return None
-        known = plain(self._read(event.get))
-        if known is None or any(value.__class__ is bool for value in known[0]):
-            return None
-        return tuple(None if value is ABSENT else value for value in known[0])
+        return self._read(event.get)
 
     def classes(self, key: Key) -> tuple[tuple[bool, ...], ...]:
         """Return for each constant field which of its constants the key's value is."""
@@ -113,8 +115,26 @@ class Router:
         }
 
 
+def _reader(names: Sequence[str]) -> Callable[[Any], Key | None]:
+    """Return a function from an event's `get` to its key. True and 1.0 are no 1: types count."""
+    lines = ["def read(get):"]
+    for index, name in enumerate(names):
+        lines.append(f" v{index} = get({name!r})")
+        lines.append(f" if v{index}.__class__ not in PLAIN: return None")
+    lines.append(f" return ({''.join(f'v{index}, ' for index in range(len(names)))})")
+    space: dict[str, Any] = {"PLAIN": frozenset({str, int, type(None)})}
+    exec(compile("\n".join(lines), "<routing>", "exec"), space)  # noqa: S102 - our own text
+    read: Callable[[Any], Key | None] = space["read"]
+    return read
+
+
 def _is(pattern: Pattern, raw: str | int | None) -> bool:
     if isinstance(pattern, Null):
         return raw is None
     assert isinstance(pattern, Text | Number | Boolean)  # noqa: S101 - is_exact
     return raw is not None and pattern.matches(Value(raw))
+
+
+def is_short(key: Key) -> bool:
+    """Tell whether a key is worth remembering; no honest one is long."""
+    return sum(len(value) for value in key if isinstance(value, str)) <= MAX_KEY

@@ -36,13 +36,17 @@ class Scanner:
 
     def found(self, text: str) -> set[int]:
         """Return the rules of which a literal is in the text (folded)."""
+        return self.found_in(text.encode())
+
+    def found_in(self, text: bytes) -> set[int]:
+        """Return the same for encoded text."""
         if self._automaton is None:
             return set()
+        hits = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        if not hits:
+            return set()
         owners = self._owners
-        rules: set[int] = set()
-        for hit in self._automaton.find_matches_as_indexes(text.encode(), overlapping=True):
-            rules.update(owners[hit[0]])
-        return rules
+        return {rule for hit in hits for rule in owners[hit[0]]}
 
 
 def _bytes(lit: Lit, index: Mapping[Slot, int]) -> bytes:

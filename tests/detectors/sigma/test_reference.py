@@ -109,14 +109,14 @@ def test_a_rule_that_fails_costs_itself_and_is_counted(
 ) -> None:
     texts = [rule("s: {event.dataset: test}\ncondition: s", number=n) for n in (1, 2)]
     engine = reference(tmp_path, *texts)
-    original = evaluate.matches
+    original = evaluate.because
 
-    def broken(found: Any, *rest: Any) -> bool:
+    def broken(found: Any, *rest: Any) -> Any:
         if found.info.title == "Rule 1":
             raise ZeroDivisionError
         return original(found, *rest)
 
-    monkeypatch.setattr(module, "matches", broken)
+    monkeypatch.setattr(module, "because", broken)
     assert [f.rule.title for f in engine.evaluate(EVENT)] == ["Rule 2"]
     assert dict(engine.errors) == {engine.rules[0].id: 1}
 
