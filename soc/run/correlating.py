@@ -29,6 +29,7 @@ class Correlating:
         self._order = Order(self.counters, lateness)
         self._extractor = Extractor(report.correlations, report.rules, pipelines)
         self._silent = silent(report.correlations)
+        self._newest = self._second = ""
 
     def heard(self, findings: Sequence[Finding]) -> list[Finding]:
         """Return the findings of single events that are told on their own."""
@@ -47,11 +48,19 @@ class Correlating:
             self.counters["ahead"] += len(wanted)
             return []
         try:
-            self._order.saw(micros(event["@timestamp"]))
+            self._saw(event)
             return [self._extractor.match(rule, event) for rule in wanted]
         except (KeyError, TypeError, ValueError):
             self.counters["untimed"] += len(wanted)
             return []
+
+    def _saw(self, event: Event) -> None:
+        """Tell the order of an event; one that is newer in nothing tells it nothing."""
+        time, received = event["@timestamp"], event.get("event.created") or event["@timestamp"]
+        if time > self._newest or received[:19] > self._second:
+            self._order.saw(micros(time), micros(received))
+            self._newest = max(self._newest, time)
+            self._second = max(self._second, received[:19])
 
     def _released(self) -> Iterator[Finding]:
         return chain(
@@ -61,6 +70,8 @@ class Correlating:
 
     def collect(self, event: Event, findings: Sequence[Finding], into: Sorting) -> None:
         """Put an event's matches to those that are sorted before any is counted."""
+        if not findings:
+            return
         for match in self._matches(event, findings):
             into.add(match)
 

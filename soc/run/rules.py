@@ -11,12 +11,15 @@ import yaml
 from collectors.frame import Frame, Source
 from collectors.normalise import Normaliser
 from collectors.parsing import parser
-from detectors.sigma.load import rule_files
-from detectors.sigma.reference import Reference
+from detectors.sigma.correlation.resolve import silent
+from detectors.sigma.correlation.rule import Correlation
+from detectors.sigma.load import LoadReport, rule_files
 from detectors.sigma.rule import Rule
 from soc.errors import ContentError
 from soc.model.event import Event
 from soc.model.finding import Reason
+from soc.run.detection import Detection
+from soc.run.summary import Summary
 
 RECEIVED: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
 """When the records of tests were received: a year-less time stamp needs one that stays."""
@@ -24,19 +27,27 @@ RECEIVED: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A record that a rule must hit or miss; `dataset` is the name of the parser."""
+    """Records that a rule must hit or miss; `dataset` is the name of the parser.
+
+    A rule for single events has one record; a correlation has several, in any order.
+    """
 
     name: str
     wanted: bool
     dataset: str
-    raw: str
+    raws: tuple[str, ...]
+
+    @property
+    def raw(self) -> str:
+        """Return the records as one text."""
+        return "\n".join(self.raws)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a rule did with a case; `reason` is the whole tree, `problem` a record unread."""
 
-    rule: Rule
+    rule: Rule | Correlation
     case: Case
     matched: bool
     reason: Reason | None
@@ -62,7 +73,7 @@ def cases(path: Path) -> list[Case]:
         raise ContentError(
             f"not a rule test: {type(error).__name__} {error}",
             where=str(path),
-            hint="hits and misses are lists of name, dataset, raw",
+            hint="hits and misses are lists of name, dataset, raw (raws for a correlation)",
         ) from error
     if not any(case.wanted for case in found) or all(case.wanted for case in found):
         raise ContentError("a rule test needs a hit and a miss", where=str(path))
@@ -71,31 +82,51 @@ def cases(path: Path) -> list[Case]:
 
 def _cases(entries: list[dict[str, Any]], wanted: bool) -> Iterator[Case]:
     for entry in entries:
-        yield Case(str(entry["name"]), wanted, str(entry["dataset"]), str(entry["raw"]))
+        raws = entry["raws"] if "raws" in entry else [entry["raw"]]
+        yield Case(str(entry["name"]), wanted, str(entry["dataset"]), tuple(map(str, raws)))
 
 
 def events_of(case: Case) -> list[Event]:
-    """Return the events of a case's record, read by the real parser."""
-    source = Source(key=b"rule test", observer="test")
-    return Normaliser(source, parser(case.dataset)).events(Frame(case.raw.encode(), "0"), RECEIVED)
+    """Return the events of a case's records, read by the real parser."""
+    normaliser = Normaliser(Source(key=b"rule test", observer="test"), parser(case.dataset))
+    return [
+        event
+        for number, raw in enumerate(case.raws)
+        for event in normaliser.events(Frame(raw.encode(), str(number)), RECEIVED)
+    ]
 
 
-def run_tests(rules: Sequence[Rule], engine: Reference) -> Iterator[Outcome]:
+def subjects(report: LoadReport) -> list[Rule | Correlation]:
+    """Return what is tested: correlations, and rules that stand in no file with a correlation.
+
+    What a correlation is about without raising anything itself is tested through it.
+    """
+    quiet = silent(report.correlations)
+    correlations = [one for one in report.correlations if one.id not in quiet]
+    joint = {one.info.path for one in report.correlations}
+    return [*(rule for rule in report.rules if rule.info.path not in joint), *correlations]
+
+
+def run_tests(loaded: Detection) -> Iterator[Outcome]:
     """Yield what each rule does with each of its cases; a rule without a test yields nothing."""
-    for rule in rules:
+    for rule in subjects(loaded.report):
         path = tests_of(Path(rule.info.path))
         if path.exists():
             for case in cases(path):
-                yield _outcome(rule, case, engine)
+                yield _outcome(rule, case, loaded)
 
 
-def _outcome(rule: Rule, case: Case, engine: Reference) -> Outcome:
+def _outcome(rule: Rule | Correlation, case: Case, loaded: Detection) -> Outcome:
     try:
         events = events_of(case)
     except ContentError as error:
         return Outcome(rule, case, False, None, str(error))
     unread = next((e["error.message"] for e in events if e["event.kind"] == "pipeline_error"), "")
-    reasons = [engine.explain(rule, event) for event in events]
+    if isinstance(rule, Correlation):
+        fired = loaded.findings(events, Summary())
+        told = next((f.reason for f in fired if f.rule.id == rule.id), None)
+        return Outcome(rule, case, told is not None, told, unread)
+    reasons = [loaded.engine.explain(rule, event) for event in events]
     decisive = next((reason for reason in reasons if reason.matched), reasons[0])
     return Outcome(rule, case, decisive.matched, decisive, unread)
 

@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import Any
 
 import pytest
 import yaml
+from sigma.collection import SigmaCollection
 from sigma.rule import SigmaRule
 
 from collectors.normalise import ENVELOPE
 from collectors.parsing import KIND, parser
 from collectors.reading import read_file
+from detectors.sigma.correlation.rule import Correlation
 from detectors.sigma.load import LoadReport, load
 from detectors.sigma.pipeline import Pipelines
 from detectors.sigma.reference import Reference
@@ -26,7 +29,9 @@ from soc.model.event import Event
 from soc.model.time import parse_iso
 from soc.registry import plugins
 from soc.run import rules as contract
+from soc.run.detection import Detection
 from soc.run.rules import RECEIVED, Case, cases, events_of
+from soc.run.summary import Summary
 from soc.store.query import parse
 from tests.data import ROOT, folder
 
@@ -55,13 +60,18 @@ def engine() -> Reference:
 
 
 @cache
-def rule_of(path: Path) -> Rule:
-    return next(rule for rule in report().rules if Path(rule.info.path) == path)
+def loaded() -> Detection:
+    return Detection(report(), engine(), engine().pipelines)
+
+
+@cache
+def rule_of(path: Path) -> Rule | Correlation:
+    return next(rule for rule in contract.subjects(report()) if Path(rule.info.path) == path)
 
 
 def fired(events: list[Event]) -> set[str]:
-    """Return the titles of the rules that fire on any of these events."""
-    return {finding.rule.title for event in events for finding in engine().evaluate(event)}
+    """Return the titles of the rules that fire on these events, taken together."""
+    return {finding.rule.title for finding in loaded().findings(events, Summary())}
 
 
 def name(path: Path) -> str:
@@ -74,12 +84,12 @@ each_guide = pytest.mark.parametrize("suffix", HEADINGS)
 
 def test_every_rule_loads_without_a_warning() -> None:
     assert [str(found) for found in (*report().rejected, *report().warnings)] == []
-    assert len(report().rules) == len(PATHS) >= 30
+    assert len(contract.subjects(report())) == len(PATHS) >= 30
     assert engine().pipelines.unserved(report().rules) == []
 
 
 def test_ids_and_titles_tell_rules_apart() -> None:
-    rules = report().rules
+    rules = [*report().rules, *report().correlations]
     vietnamese = [p.with_suffix(".vi.md").read_text("utf-8").partition("\n")[0] for p in PATHS]
     assert len({rule.id for rule in rules}) == len(rules)
     assert len({rule.info.title.casefold() for rule in rules}) == len(rules)
@@ -89,9 +99,13 @@ def test_ids_and_titles_tell_rules_apart() -> None:
 
 @each_rule
 def test_a_rule_is_valid_for_pysigma_too(path: Path) -> None:
-    rule = SigmaRule.from_yaml(path.read_text("utf-8"))
-    assert rule.errors == []
-    assert all(condition.parsed for condition in rule.detection.parsed_condition)
+    collection = SigmaCollection.from_yaml(path.read_text("utf-8"))
+    collection.resolve_rule_references()
+    rule = collection[0] if len(collection) == 1 else collection[rule_of(path).id]
+    for one in collection:
+        assert one.errors == []
+        if isinstance(one, SigmaRule):
+            assert all(condition.parsed for condition in one.detection.parsed_condition)
     assert rule.id is not None
     assert rule.id.version == 4
     assert rule.author == "metrosoc"
@@ -100,10 +114,17 @@ def test_a_rule_is_valid_for_pysigma_too(path: Path) -> None:
     assert rule.falsepositives
 
 
+def first(path: Path) -> dict[str, Any]:
+    """Return the first document of a file: what it is about stands before what it needs."""
+    document: dict[str, Any] = next(yaml.safe_load_all(path.read_text("utf-8")))
+    assert document["title"] == rule_of(path).info.title
+    return document
+
+
 @each_rule
 def test_attack_tags_name_techniques_and_their_tactics(path: Path) -> None:
     attack = json.loads((folder() / "attack-techniques.json").read_text("utf-8"))
-    tags = [tag.removeprefix("attack.") for tag in yaml.safe_load(path.read_text("utf-8"))["tags"]]
+    tags = [tag.removeprefix("attack.") for tag in first(path)["tags"]]
     techniques = [tag.upper() for tag in tags if re.fullmatch(r"t\d{4}(\.\d{3})?", tag)]
     tactics = {tag for tag in tags if tag.upper() not in techniques}
     assert techniques
@@ -138,11 +159,16 @@ def read(case: Case) -> list[Event]:
 @each_rule
 def test_a_miss_is_near(path: Path) -> None:
     found = cases(contract.tests_of(path))
-    hits = [case.raw for case in found if case.wanted]
+    hits = [shape(case) for case in found if case.wanted]
     for case in found:
         if not case.wanted:
-            near = (difflib.SequenceMatcher(None, case.raw, hit, autojunk=False) for hit in hits)
+            near = (difflib.SequenceMatcher(None, shape(case), hit, autojunk=False) for hit in hits)
             assert max(matcher.ratio() for matcher in near) > 0.8, case.name
+
+
+def shape(case: Case) -> Sequence[str]:
+    """Return what is compared: the letters of a record, the records of a series."""
+    return case.raws if len(case.raws) > 1 else case.raw
 
 
 @each_rule
@@ -220,16 +246,18 @@ def story() -> dict[str, Any]:
 def told() -> dict[str, list[Event]]:
     """Return the events of the demo that raise something, by rule id."""
     found: dict[str, list[Event]] = defaultdict(list)
+    events: list[Event] = []
     for sample in story()["samples"]:
         for event in read_file(DEMO / "samples" / sample, received=RECEIVED):
             assert event["event.kind"] == "event", event["event.original"]
-            for finding in engine().evaluate(event):
-                found[finding.rule.id].append(event)
+            events.append(event)
+    for finding in loaded().findings(events, Summary()):
+        found[finding.rule.id].append(finding.event)
     return found
 
 
 def test_the_demo_raises_what_its_story_tells_and_nothing_else() -> None:
-    titles = {rule.id: rule.info.title for rule in report().rules}
+    titles = {rule.id: rule.info.title for rule in contract.subjects(report())}
     expected = {titles[i] for step in story()["steps"] for i in step["rule_ids"]}
     assert {titles[i] for i in told()} == expected
 

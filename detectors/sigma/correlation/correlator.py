@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from detectors.sigma.correlation.finding import event_id, finding
+from detectors.sigma.correlation.finding import MAX_UNDER, event_id, finding, others
 from detectors.sigma.correlation.match import Match
 from detectors.sigma.correlation.resolve import silent
 from detectors.sigma.correlation.rule import Correlation
@@ -108,6 +108,7 @@ class Correlator:
             event=match.event,
             fields={**match.fields, **own},
             fired=result.fired,
+            under=tuple(others(result, MAX_UNDER)),
         )
 
     def dump(self) -> dict[str, Any]:

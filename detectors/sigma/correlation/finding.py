@@ -1,26 +1,25 @@
 """The finding of a correlation: the group, what was counted, and the events it rests on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from detectors.sigma.correlation.state import Result
-from detectors.sigma.correlation.tally import Entry
-from soc.model.event import Event
 from soc.model.finding import Finding, Reason, entities_of
 
-MAX_EVENTS: Final = 100
-"""Events that a finding names: the one that completed it and the newest before it."""
+MAX_EVENTS: Final = 99
+"""Events that a finding names beside the one that completed it."""
+MAX_UNDER: Final = 49
+"""Events that an inner correlation hands on."""
 MAX_NAMED: Final = 5
 
 
 def finding(result: Result) -> Finding:
     """Return the finding of a group whose condition became true."""
     one, match = result.one, result.match
-    events = list(_events(result.entries[-MAX_EVENTS:], match.event))
     about = [*entities_of(match.event), *(name for e in result.entries for name in e.about)]
     return Finding(
         rule=one.info,
-        events=events,
+        events=[*({"event.id": identifier} for identifier in others(result)), match.event],
         reason=Reason("and", one.label, True, tuple(_reasons(result))),
         dedup_key=f"{one.id}:{result.key}",
         entities=tuple(dict.fromkeys(about)),
@@ -28,13 +27,11 @@ def finding(result: Result) -> Finding:
     )
 
 
-def _events(entries: Sequence[Entry], completing: Event) -> Iterator[Event]:
-    """Yield the events that contributed by their ids, the completing one whole and last."""
-    last = completing.get("event.id")
-    for identifier in dict.fromkeys(event_id(entry.id) for entry in entries):
-        if identifier != last:
-            yield {"event.id": identifier}
-    yield completing
+def others(result: Result, most: int = MAX_EVENTS) -> list[str]:
+    """Return the newest events that contributed beside the completing one, by their ids."""
+    found = (name for e in result.entries for name in (*e.under, event_id(e.id)))
+    completing = result.match.event.get("event.id")
+    return [name for name in dict.fromkeys(found) if name != completing][-most:]
 
 
 def event_id(identifier: str) -> str:
@@ -57,4 +54,6 @@ def _reasons(result: Result) -> Iterator[Reason]:
                 Reason("field", "event", True, field="event.id", value=event_id(entry.id))
                 for entry in mine[-MAX_NAMED:]
             )
-            yield Reason("selection", f"{title}: {len(mine)}", True, named)
+            under = len(set().union(*(entry.under for entry in mine)))
+            rests = f" (over {under + len(mine)} events)" if under else ""
+            yield Reason("selection", f"{title}: {len(mine)}{rests}", True, named)

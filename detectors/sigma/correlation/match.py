@@ -17,7 +17,7 @@ from typing import Any, Final
 from detectors.sigma.correlation.rule import Correlation
 from detectors.sigma.pipeline import Pipelines, Source
 from detectors.sigma.rule import Rule
-from detectors.sigma.values import View
+from detectors.sigma.values import View, text_of
 from soc.model.event import Event
 from soc.model.finding import CARRIED
 from soc.model.time import parse_iso
@@ -30,7 +30,8 @@ MAX_TEXT: Final = 1024
 """Characters of a value; a longer one is its beginning and a hash of the whole."""
 _EXCERPT: Final = ("@timestamp", "ecs.version", "event.id", "event.dataset", *CARRIED)
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,64}(\.[0-9]{1,64})?([eE][+-]?[0-9]{1,2})?")
-_LARGEST: Final = 1 << 1024
+_BEYOND: Final = 1 << 63
+"""Numbers that JSON does not carry everywhere are kept as text."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -42,7 +43,8 @@ class Match:
     `base`: the rule whose event it was. `time`: microseconds since 1970 at which it counts. `id`:
     what is counted once: the event, or the firing of an inner correlation. `event`: the fields
     that a finding repeats. `fields`: what correlations group by and count. `fired`: false for an
-    inner correlation that is still true but does not fire again.
+    inner correlation that is still true but does not fire again. `under`: the events, by their ids,
+    that an inner correlation rests on beside this one.
     """
 
     rule: str
@@ -52,15 +54,26 @@ class Match:
     event: Event
     fields: Mapping[str, Sequence[Scalar]]
     fired: bool = True
+    under: tuple[str, ...] = ()
 
     def as_list(self) -> list[Any]:
         """Return the match as plain JSON values."""
-        return [self.rule, self.base, self.time, self.id, self.event, dict(self.fields), self.fired]
+        return [
+            self.rule,
+            self.base,
+            self.time,
+            self.id,
+            self.event,
+            dict(self.fields),
+            self.fired,
+            self.under,
+        ]
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> "Match":
         """Return the match that `as_list` wrote."""
-        return cls(*values)
+        rule, base, time, identifier, event, fields, fired, under = values
+        return cls(rule, base, time, identifier, event, fields, fired, tuple(under))
 
 
 class Extractor:
@@ -128,8 +141,10 @@ def _short(raw: Scalar) -> Scalar:
     if isinstance(raw, str) and len(raw) > MAX_TEXT:
         digest = hashlib.sha256(raw.casefold().encode("utf-8", "surrogatepass")).hexdigest()
         return f"{raw[:MAX_TEXT]}...{digest[:20]}"
-    if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) >= _LARGEST:
-        return hex(raw)[:MAX_TEXT]
+    if isinstance(raw, int) and not -_BEYOND <= raw < _BEYOND:
+        return text_of(raw)[:MAX_TEXT]
+    if isinstance(raw, float) and not isfinite(raw):
+        return text_of(raw)
     return raw
 
 

@@ -1,24 +1,28 @@
 """Matches in the order of time: held back until what may still come early can no longer come."""
 
 import heapq
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any, Final
 
 from detectors.sigma.correlation.match import Match
 
 LATENESS: Final = 300_000_000
-"""Microseconds by which an event may come after a later one and still count in its place."""
-MAX_HELD: Final = 100_000
+"""Microseconds by which an event may be received after a later one and still count in its place."""
+MAX_HELD: Final = 50_000
 """Matches held back; beyond, the earliest go on early."""
+_STEP: Final = 1_000_000
+"""Microseconds of receipt that are remembered as one."""
 
 
 class Order:
     """Releases matches in the order of (time, event id), behind a lateness.
 
-    The watermark is the newest time seen less the lateness. A match from before it comes too
-    late: it does not count and is left to a backfill (`late` in the counters). What happens
-    depends on the order of calls only, never on a clock.
+    The watermark is the newest event time that was received longer ago than the lateness. Time is
+    that of the receipts, so that logs which are read one after the other (at the first start, after
+    a pause) fall into place. A match from before the watermark comes too late: it does not count
+    and is left to a backfill (`late` in the counters). What happens depends on the order of calls
+    only, never on a clock.
     """
 
     def __init__(self, counters: Counter[str], lateness: int = LATENESS) -> None:
@@ -26,14 +30,24 @@ class Order:
         self.lateness = lateness
         self.watermark = 0
         self._newest = 0
+        self._received = 0
+        self._steps: deque[tuple[int, int]] = deque()
         self._held: list[tuple[int, str, str, int, Match]] = []
         self._serial = 0
 
-    def saw(self, time: int) -> None:
-        """Take note of an event's time, whether a rule matched it or not."""
-        if time > self._newest:
-            self._newest = time
-            self.watermark = max(self.watermark, time - self.lateness)
+    def saw(self, time: int, received: int) -> None:
+        """Take note of an event's time and receipt, whether a rule matched it or not."""
+        self._newest = max(self._newest, time)
+        self._received = max(self._received, received)
+        step = self._received // _STEP
+        if self._steps and self._steps[-1][0] == step:
+            self._steps.pop()
+        self._steps.append((step, self._newest))
+        self._move(self._received)
+
+    def _move(self, now: int) -> None:
+        while self._steps and (self._steps[0][0] + 1) * _STEP + self.lateness <= now:
+            self.watermark = max(self.watermark, self._steps.popleft()[1])
 
     def hold(self, match: Match) -> None:
         """Take a match; `saw` must have been told of its event."""
@@ -55,12 +69,14 @@ class Order:
             yield heapq.heappop(self._held)[-1]
 
     def idle(self, since: int) -> bool:
-        """Move the watermark on when nothing came for longer than the lateness (microseconds).
+        """Let time go on while nothing comes (microseconds since the last event).
 
         Return whether matches are ready then.
         """
-        if self._newest and since > self.lateness:
-            self.watermark = max(self.watermark, self._newest + since - self.lateness)
+        self._move(self._received + since)
+        if self._newest and not self._steps:
+            quiet = self._received // _STEP * _STEP + _STEP + self.lateness
+            self.watermark = max(self.watermark, self._newest + self._received + since - quiet)
         return bool(self._held) and self._held[0][0] < self.watermark
 
     def end(self) -> None:
@@ -69,11 +85,18 @@ class Order:
 
     def dump(self) -> dict[str, Any]:
         """Return what is held as plain JSON values."""
-        held = [item[-1].as_list() for item in sorted(self._held, key=lambda item: item[:4])]
-        return {"watermark": self.watermark, "newest": self._newest, "held": held}
+        return {
+            "watermark": self.watermark,
+            "newest": self._newest,
+            "received": self._received,
+            "steps": list(self._steps),
+            "held": [item[-1].as_list() for item in sorted(self._held, key=lambda i: i[:4])],
+        }
 
     def load(self, state: dict[str, Any]) -> None:
         """Take back what `dump` gave."""
         self.watermark, self._newest = state["watermark"], state["newest"]
+        self._received = state["received"]
+        self._steps.extend((step, newest) for step, newest in state["steps"])
         for item in state["held"]:
             self._push(Match.of(item))

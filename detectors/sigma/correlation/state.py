@@ -94,7 +94,7 @@ class State:
             return
         rule = one.rules.index(match.rule)
         about = entities_of(match.event) if one.temporal else ()
-        entry = Entry(match.time, match.id, rule, about)
+        entry = Entry(match.time, match.id, rule, about, match.under)
         fields = [
             match.fields.get(one.field_of(name, match.rule, match.base), ()) for name in one.fields
         ]
@@ -231,7 +231,10 @@ class State:
                 ]
                 for key, group in self._groups.items()
             ],
-            "hidden": [[key, list(entries.values())] for key, entries in self._hidden.items()],
+            "hidden": [
+                [key, [tuple(entry) for entry in entries.values()]]
+                for key, entries in self._hidden.items()
+            ],
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -243,5 +246,4 @@ class State:
             self._groups[key] = group
             self._entries += len(group.tally)
         for key, entries in state["hidden"]:
-            found = (Entry(time, name, rule, tuple(about)) for time, name, rule, about in entries)
-            self._hidden[key] = {entry.rule: entry for entry in found}
+            self._hidden[key] = {entry.rule: entry for entry in map(Entry.of, entries)}

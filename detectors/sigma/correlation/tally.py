@@ -20,12 +20,20 @@ MAX_NUMBERS: Final = 10_000
 
 
 class Entry(NamedTuple):
-    """Something that counts: when (microseconds), what, by which rule (position), about whom."""
+    """Something that counts: when (microseconds), what, by which rule (position), about whom,
+    and the events under it."""
 
     time: int
     id: str
     rule: int
     about: tuple[str, ...] = ()
+    under: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> "Entry":
+        """Return the entry that JSON made a list of."""
+        time, identifier, rule, about, under = values
+        return cls(time, identifier, rule, tuple(about), tuple(under))
 
 
 class Tally(Protocol):
@@ -103,13 +111,13 @@ class Events:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def dump(self) -> list[Entry]:
+    def dump(self) -> list[Any]:
         """Return the events."""
-        return list(self._entries)
+        return [tuple(entry) for entry in self._entries]
 
     def load(self, state: Any) -> None:  # noqa: ANN401
         """Take back the events."""
-        self._entries.extend(_entry(item) for item in state)
+        self._entries.extend(Entry.of(item) for item in state)
 
 
 class Values:
@@ -149,11 +157,11 @@ class Values:
 
     def dump(self) -> list[Any]:
         """Return values and events."""
-        return [[value, entry] for value, entry in self._last.items()]
+        return [[value, tuple(entry)] for value, entry in self._last.items()]
 
     def load(self, state: Any) -> None:  # noqa: ANN401
         """Take back values and events."""
-        self._last.update((value, _entry(entry)) for value, entry in state)
+        self._last.update((value, Entry.of(entry)) for value, entry in state)
 
 
 class Numbers:
@@ -226,12 +234,12 @@ class Numbers:
 
     def dump(self) -> list[Any]:
         """Return events and numbers."""
-        return [[entry, number] for entry, number in self._entries]
+        return [[tuple(entry), number] for entry, number in self._entries]
 
     def load(self, state: Any) -> None:  # noqa: ANN401
         """Take back events and numbers."""
         for entry, number in state:
-            self._append(_entry(entry), number)
+            self._append(Entry.of(entry), number)
 
 
 class Together:
@@ -264,11 +272,11 @@ class Together:
 
     def dump(self) -> list[Any]:
         """Return the matches."""
-        return list(self._last.values())
+        return [tuple(entry) for entry in self._last.values()]
 
     def load(self, state: Any) -> None:  # noqa: ANN401
         """Take back the matches."""
-        self._last = {entry.rule: entry for entry in map(_entry, state)}
+        self._last = {entry.rule: entry for entry in map(Entry.of, state)}
 
 
 Chain = tuple[Entry, ...]
@@ -343,16 +351,11 @@ class Ordered:
 
     def dump(self) -> list[Any]:
         """Return the chains."""
-        past = [[mask, list(chain)] for mask, chain in self._past.items()]
-        return [past, self._time, list(self._now.values()), self._hidden]
+        past = [[mask, [tuple(e) for e in chain]] for mask, chain in self._past.items()]
+        return [past, self._time, [tuple(e) for e in self._now.values()], self._hidden]
 
     def load(self, state: Any) -> None:  # noqa: ANN401
         """Take back the chains."""
         past, self._time, now, self._hidden = state
-        self._past = {mask: tuple(map(_entry, chain)) for mask, chain in past}
-        self._now = {entry.rule: entry for entry in map(_entry, now)}
-
-
-def _entry(item: Sequence[Any]) -> Entry:
-    time, identifier, rule, about = item
-    return Entry(time, identifier, rule, tuple(about))
+        self._past = {mask: tuple(map(Entry.of, chain)) for mask, chain in past}
+        self._now = {entry.rule: entry for entry in map(Entry.of, now)}

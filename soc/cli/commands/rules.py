@@ -60,7 +60,7 @@ def check(
             write(_row("warning", rule.where, problem, "docs/sources.md"))
     note(
         _("{loaded} rules loaded, {rejected} rejected, {warned} warnings").format(
-            loaded=len(report.rules) + len(yara.rules),
+            loaded=len(report.rules) + len(report.correlations) + len(yara.rules),
             rejected=len(report.rejected) + len(yara.rejected),
             warned=len(report.warnings) + len(yara.warnings) + len(unserved),
         ),
@@ -86,7 +86,7 @@ def run_(
     Example: soc rules test rules/sigma/sshd
     """
     from soc.run.detection import detection
-    from soc.run.rules import run_tests, untested
+    from soc.run.rules import run_tests, subjects, untested
     from soc.run.scanning import run_yara_tests, untested_yara
 
     sigma, yara_paths = _paths(paths)
@@ -94,7 +94,7 @@ def run_(
     outcomes: list[Any] = list(run_yara_tests(yara))
     loaded = detection(sigma) if sigma or not yara_paths else None
     if loaded:
-        outcomes += run_tests(loaded.report.rules, loaded.engine)
+        outcomes += run_tests(loaded)
     failed = [outcome for outcome in outcomes if not outcome.passed]
     columns = (
         Column("rule.name", _("Rule"), 48),
@@ -119,7 +119,7 @@ def run_(
             )
     note(
         _("{rules} rules, {cases} cases, {failed} failed, {untested} rules without a test").format(
-            rules=len(yara.rules) + (len(loaded.report.rules) if loaded else 0),
+            rules=len(yara.rules) + (len(subjects(loaded.report)) if loaded else 0),
             cases=len(outcomes),
             failed=len(failed),
             untested=len(untested(sigma)) + len(untested_yara(yara_paths)),
@@ -153,15 +153,19 @@ def list_(
     )
     with results(columns, format, json=json, output=output) as write:
         sigma, yara_paths = _paths(paths)
-        loaded: list[Any] = [*load(sigma).rules, *_yara(yara_paths).rules]
+        report = load(sigma)
+        sources = {one.id: _("correlation") for one in report.correlations}
+        yara = _yara(yara_paths).rules
+        loaded: list[Any] = [*report.rules, *report.correlations, *yara]
         for rule in loaded:
             info = rule.info
+            source = sources.get(info.id, _("files (YARA)"))
             write(
                 {
                     "rule.id": info.id,
                     "rule.name": info.title,
                     "rule.level": info.level,
-                    "logsource": str(getattr(rule, "logsource", _("files (YARA)"))),
+                    "logsource": str(getattr(rule, "logsource", source)),
                     "threat.technique.id": list(info.techniques),
                     "path": info.path,
                 }

@@ -63,7 +63,7 @@ def command(
                 Input(one.path, zone(one.zone), one.parser, one.unit or config.node.unit)
                 for one in config.inputs
             ],
-            detector=loaded.engine,
+            detector=loaded,
             correlating=loaded.correlating,
             key=key,
             observer=config.node.name,
@@ -73,7 +73,8 @@ def command(
         )
         note(
             _("following {inputs} inputs with {rules} rules; Ctrl-C stops").format(
-                inputs=len(config.inputs), rules=len(loaded.report.rules)
+                inputs=len(config.inputs),
+                rules=len(loaded.report.rules) + len(loaded.report.correlations),
             ),
             quiet=quiet,
         )

@@ -119,8 +119,8 @@ def test_the_version_is_the_date_of_creation_when_never_modified(tmp_path: Path)
         ("action: global\n" + SIMPLE, 1, "action"),
         (
             "title: C\nid: x\ncorrelation:\n  type: event_count\n",
-            3,
-            "correlation rules are not evaluated",
+            4,
+            "rules is missing",
         ),
         ("a: !!python/object/apply:os.system ['x']\n", 1, "tag"),
         ("a: &x 1\n<<: *x\n", 2, "merge"),
