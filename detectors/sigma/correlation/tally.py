@@ -233,13 +233,16 @@ class Numbers:
         return len(self._entries)
 
     def dump(self) -> list[Any]:
-        """Return events and numbers."""
-        return [[tuple(entry), number] for entry, number in self._entries]
+        """Return events and numbers, whole ones as text: JSON does not carry every one."""
+        return [
+            [tuple(entry), str(number) if isinstance(number, int) else number]
+            for entry, number in self._entries
+        ]
 
     def load(self, state: Any) -> None:  # noqa: ANN401
         """Take back events and numbers."""
         for entry, number in state:
-            self._append(Entry.of(entry), number)
+            self._append(Entry.of(entry), int(number) if isinstance(number, str) else number)
 
 
 class Together:
