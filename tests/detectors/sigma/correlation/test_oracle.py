@@ -183,7 +183,7 @@ def bodies(draw: st.DrawFn, kinds: Sequence[str]) -> str:
 numbered = st.one_of(st.integers(-3, 6), st.sampled_from(["2", "x", 1.5, None, [1, 4], True]))
 happenings = st.lists(
     st.tuples(
-        st.integers(0, 60),
+        st.one_of(st.integers(0, 12).map(lambda n: 5 * n), st.integers(0, 60)),
         st.lists(st.sampled_from("abc"), min_size=1, max_size=2),
         st.fixed_dictionaries({"User": st.sampled_from(["u", "v", ["u", "v"], None])}),
         numbered,
@@ -208,7 +208,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kinds", KINDS.values(), ids=KINDS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(data=st.data())
 def test_each_kind_finds_what_whole_windows_show(kinds: Sequence[str], data: st.DataObject) -> None:
     report = loaded({"it": data.draw(bodies(kinds))})
