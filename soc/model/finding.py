@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from soc.model.event import Event, nest
 
@@ -10,8 +10,7 @@ Level = Literal["informational", "low", "medium", "high", "critical"]
 LEVELS: Final[tuple[Level, ...]] = ("informational", "low", "medium", "high", "critical")
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """One node of the tree that says why a rule matched (or did not).
 
     `kind`: and, or, not, selection, field, keyword. `label`: the rule's own words (a condition,
@@ -125,6 +124,7 @@ CARRIED: Final = (
     "process.command_line",
     "process.parent.executable",
     "file.path",
+    "file.name",
     "file.size",
     "file.hash.sha256",
     "soc.yara.member.name",

@@ -20,7 +20,7 @@ from collectors.normalise import Normaliser
 from collectors.parsing import Parser, parser
 from collectors.recognise import recognise
 from soc.alerts.raising import raise_alerts
-from soc.errors import InputError, StoreError
+from soc.errors import InputError, SocError, StoreError
 from soc.model.finding import Finding
 from soc.run.correlating import Correlating
 from soc.run.judging import Detector, Judge
@@ -32,6 +32,8 @@ IDLE: Final = 0.2
 """Seconds to wait when there is nothing to do."""
 RETRY: Final = 2.0
 """Seconds to wait when the store refuses."""
+TEND_EVERY: Final = 5.0
+"""Seconds between two looks at leases."""
 RETAIN_EVERY: Final = 3600.0
 """Seconds between two looks at what the retention drops."""
 SAMPLE: Final = 50
@@ -62,7 +64,10 @@ class Counters:
 
 @dataclass(slots=True)
 class Runner:
-    """Moves events from files to alerts. `clock` is the wall clock, `now` monotonic seconds."""
+    """Moves events from files to alerts. `clock` is the wall clock, `now` monotonic seconds.
+
+    `tend` ends leases that have run out, and compares everything with the real state at a start.
+    """
 
     store: Store
     inputs: Sequence[Input]
@@ -75,8 +80,10 @@ class Runner:
     counters: Counters = field(default_factory=Counters)
     raised: Callable[[Finding], None] = lambda finding: None
     correlating: Callable[[], Correlating] | None = None
+    tend: Callable[[bool], None] = lambda start: None
     _judge: Judge | None = None
     _retained: float | None = None
+    _tended: float | None = None
     _followers: dict[str, Follower] = field(default_factory=dict)
     _normalisers: dict[str, Normaliser | None] = field(default_factory=dict)
 
@@ -85,6 +92,7 @@ class Runner:
         while not stop.is_set():
             try:
                 self._retain()
+                self._tend()
                 busy = self.step()
             except StoreError as error:
                 log.error("%s", error)
@@ -187,6 +195,15 @@ class Runner:
             self._retained = self.now()
             for name in self.store.retain(self.retention, now=self.clock()):
                 log.warning("%s was dropped: the retention keeps it no longer", name)
+
+    def _tend(self) -> None:
+        """Have leases ended that have run out: those no kernel ends depend on it."""
+        if self._tended is None or self.now() - self._tended >= TEND_EVERY:
+            start, self._tended = self._tended is None, self.now()
+            try:
+                self.tend(start)
+            except SocError as error:  # somebody acts at the moment, or a device does not answer
+                log.warning("leases were not looked at: %s", error)
 
     def _stop(self) -> None:
         """Save what was judged; the next start would judge it again."""

@@ -1,8 +1,8 @@
 """The demo: an intrusion from packaged samples through the real path, to alerts and their reasons.
 
-Collect, store, detect and raise are those of every day; only the samples are made up. The store
-of the demo lies in the state folder and is kept, so that every other command can be tried on it;
-playing again stores nothing twice.
+Collect, store, detect and raise are those of every day; only the samples are made up, and the
+packet filter of the plan at the end is simulated. The demo's store lies in the state folder and is
+kept, so that every other command can be tried on it; playing again stores nothing twice.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,12 +15,15 @@ from typing import Any, Final
 import yaml
 
 import rules
+from playbooks.plan import Plan
 from soc.errors import SocError
 from soc.model.event import Event
 from soc.model.time import parse_iso
 from soc.run.allinone import Runner
+from soc.run.captures import Captures
 from soc.run.collecting import Reading, read_all, store_all
 from soc.run.detection import detection
+from soc.run.respond import rehearsal
 from soc.store.base import Store
 from soc.store.query import Equals
 
@@ -60,6 +63,7 @@ class Played:
     events: int
     alerts: int
     store: Path
+    plan: Plan | None
 
     @property
     def missing(self) -> list[str]:
@@ -75,12 +79,16 @@ class Played:
 def play(
     place: Path, open_store: Callable[[str | Path], Store], clock: Callable[[], datetime]
 ) -> Played:
-    """Play the story into the store at `place` and return what came of it."""
+    """Play the story into the folder `place` (store and carved files); return what came of it."""
     with as_file(files("soc") / "demo") as folder:
         story = yaml.safe_load((folder / "story.yml").read_text("utf-8"))
-        store = open_store(place)
+        evening = parse_iso(story["steps"][-1]["time"]) + timedelta(hours=1)
+        store = open_store(place / "store")
         try:
-            _collect(folder, story, store, clock)
+            _collect(
+                [folder / "samples" / name for name in story["samples"]], evening, place, store
+            )
+            _judge(store, clock)
             steps = [_step(entry, store) for entry in story["steps"]]
             info = store.info()
         finally:
@@ -91,31 +99,39 @@ def play(
         steps=steps,
         events=info.events,
         alerts=info.alerts,
-        store=place,
+        store=place / "store",
+        plan=_plan(steps, story["answer"], lambda: evening),
     )
 
 
-def _collect(
-    folder: Path, story: dict[str, Any], store: Store, clock: Callable[[], datetime]
-) -> None:
+def _collect(samples: Sequence[Path], evening: datetime, place: Path, store: Store) -> None:
     def refuse(error: SocError) -> None:
         raise error
 
     # The samples' year-less time stamps belong to the evening of the story, not to today.
-    received = parse_iso(story["steps"][-1]["time"]) + timedelta(hours=1)
-    how = Reading(received, ZONE, observer="demo")
-    samples = [folder / "samples" / name for name in story["samples"]]
-    store_all(read_all(samples, how, problem=refuse), store, clock)
+    how = Reading(evening, ZONE, observer="demo")
+    with Captures(how, place / "files", (), refuse, refuse) as captures:
+        events = read_all(samples, how, problem=refuse, capture=captures.events)
+        store_all(events, store, lambda: evening)
+
+
+def _judge(store: Store, clock: Callable[[], datetime]) -> None:
     loaded = detection([rules.SIGMA])
     Runner(
         store=store,
         inputs=(),
-        detector=loaded.engine,
+        detector=loaded,
         correlating=loaded.correlating,
         key=b"",
         observer="demo",
         clock=clock,
     ).finish()
+
+
+def _plan(steps: Sequence[Step], rule: str, clock: Callable[[], datetime]) -> Plan | None:
+    """Return what the playbook for the rule's first alert would do; nothing is changed."""
+    alerts = [alert for step in steps for alert in step.alerts if alert["rule.id"] == rule]
+    return rehearsal(alerts[0], clock) if alerts else None
 
 
 def _step(entry: dict[str, Any], store: Store) -> Step:

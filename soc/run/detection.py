@@ -8,6 +8,7 @@ import rules
 from detectors.sigma.load import LoadReport, load
 from detectors.sigma.pipeline import Pipelines
 from detectors.sigma.reference import Reference
+from detectors.yara.findings import finding_of
 from soc.errors import ContentError
 from soc.model.event import Event
 from soc.model.finding import Finding
@@ -40,13 +41,19 @@ class Detection:
         correlating, matches = self.correlating(), Sorting()
         for event in events:
             summary.saw(event)
-            findings = self.engine.evaluate(event)
+            findings = self.evaluate(event)
             if stream:
                 yield from correlating.take(event, findings)
             else:
                 yield from correlating.heard(findings)
                 correlating.collect(event, findings, matches)
         yield from correlating.finish() if stream else correlating.count(matches.drain())
+
+    def evaluate(self, event: Event) -> list[Finding]:
+        """Return what Sigma's rules say of an event, and what YARA said when it was scanned."""
+        found = self.engine.evaluate(event)
+        told = finding_of(event)
+        return [*found, told] if told else found
 
     def correlating(self) -> Correlating:
         """Return the correlations, with nothing counted yet."""

@@ -9,6 +9,7 @@ import pytest
 
 from soc import i18n
 from soc.i18n import LOCALE_DIR, Catalogue, parse
+from soc.registry import plugins
 from tests.command import soc
 from tests.messages import messages, po, pot
 
@@ -67,7 +68,8 @@ def names(text: str) -> set[str]:
 
 def typed(text: str) -> list[str]:
     """Return commands, options and variables, which no language changes."""
-    return sorted(re.findall(r"\bsoc [a-z]+|--[a-z-]+|SOC_[A-Z_]+", text))
+    commands = "|".join(plugins("soc.cli.commands"))
+    return sorted(re.findall(rf"\bsoc (?:{commands})\b|--[a-z-]+|SOC_[A-Z_]+", text))
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parts[-3])

@@ -87,6 +87,51 @@ def file(
 
 
 @app.command()
+def pcap(
+    paths: Annotated[list[Path], typer.Argument(help=_("Captures (pcap, pcapng), or folders."))],
+    unit: UnitOption = "",
+    to_store: ToStoreOption = False,
+    store: StoreOption = None,
+    format: FormatOption = None,
+    json: JsonOption = False,
+    output: OutputOption = None,
+    fields: FieldsOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Read captures: flows, DNS, HTTP, TLS and files as events, each file judged by YARA.
+
+    Files are carved from HTTP and kept by their SHA-256 in the folder `files` of the state
+    folder, with size and count limited; their names are data only. Guarantee: as for files.
+
+    \b
+    Example: soc collect pcap portal.pcapng | soc detect - | jq .rule.name
+    """
+    from soc.model.time import now
+    from soc.run.captures import Captures
+    from soc.run.collecting import Reading, files_in, read_all
+
+    config = settings(store=store)
+    found = files_in(paths)
+    how = Reading(now(), zone_named(None), config.node.name, unit or config.node.unit)
+    problems: list[SocError] = []
+
+    def tell(error: SocError) -> None:
+        problems.append(error)
+        show(error)
+
+    kept = config.paths.state / "files"
+    total = sum(path.stat().st_size for path in found if path.is_file())
+    with (
+        Captures(how, kept, config.rules.paths, tell, lambda why: note(str(why))) as captures,
+        progress(_("reading"), total, quiet=quiet) as advance,
+    ):
+        events = read_all(found, how, problem=tell, advance=advance, capture=captures.events)
+        _deliver(events, to_store, config, format, json, output, fields, quiet)
+    if problems:
+        raise typer.Exit(Exit.INPUT)
+
+
+@app.command()
 def stdin(
     parser: ParserOption = None,
     zone: ZoneOption = None,

@@ -75,12 +75,15 @@ def _document(played: "Played", language: str) -> dict[str, Any]:
             }
             for step in played.steps
         ],
+        "plan": {"simulated": True, **played.plan.as_dict()} if played.plan else None,
         "try": _try_next(played),
     }
 
 
 def _lines(played: "Played", language: str) -> Iterator[str]:
     import textwrap
+
+    from soc.cli.plans import plan_lines
 
     yield safe(played.title.in_language(language))
     for paragraph in played.paragraphs:
@@ -90,6 +93,10 @@ def _lines(played: "Played", language: str) -> Iterator[str]:
     for step in played.steps:
         yield f"{step.time:%H:%M:%S}  {safe(step.what.in_language(language))}"
         yield from _alerts(step)
+    if played.plan:
+        yield ""
+        yield _("What a playbook would do about it, against a simulated packet filter:")
+        yield from (f"  {line}" for line in plan_lines(played.plan))
     yield ""
     yield _("{events} events stored, {alerts} alerts raised").format(
         events=played.events, alerts=played.alerts

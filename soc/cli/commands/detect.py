@@ -30,6 +30,7 @@ from soc.i18n import _, ngettext
 
 if TYPE_CHECKING:
     from soc.model.event import Event
+    from soc.run.captures import Captures
     from soc.run.collecting import Reading
     from soc.run.summary import Summary
 
@@ -69,17 +70,18 @@ def command(
     full: FullOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Judge log files, EVTX files or a pipe of events by the rules and print the findings.
+    """Judge logs, EVTX files, captures or a pipe of events by the rules and print the findings.
 
     One finding a line: the rule, its level and ATT&CK techniques, the event, and the reason it
     matched. A summary follows on standard error.
 
     \b
-    Example: soc detect /var/log/auth.log Security.evtx --fail-on high
+    Example: soc detect /var/log/auth.log Security.evtx portal.pcap --fail-on high
     Example: soc collect file access.log | soc detect - | jq .rule.name
     """
     from soc.model.finding import LEVELS
     from soc.model.time import now
+    from soc.run.captures import Captures
     from soc.run.collecting import Reading
     from soc.run.detection import detection
     from soc.run.summary import Summary
@@ -102,8 +104,11 @@ def command(
         problems.append(error)
         show(error)
 
-    with results(COLUMNS, format, json=json, output=output, fields=fields, full=full) as write:
-        found = _events(paths, how, tell, quiet)
+    with (
+        Captures(how, None, config.rules.paths, tell, lambda why: note(str(why))) as captures,
+        results(COLUMNS, format, json=json, output=output, fields=fields, full=full) as write,
+    ):
+        found = _events(paths, captures, tell, quiet)
         for finding in loaded.findings(found, summary, stream=paths == ["-"]):
             write(finding.as_document())
     if not quiet:
@@ -115,16 +120,18 @@ def command(
 
 
 def _events(
-    paths: list[str], how: "Reading", tell: Callable[[SocError], None], quiet: bool
+    paths: list[str], captures: "Captures", tell: Callable[[SocError], None], quiet: bool
 ) -> "Iterator[Event]":
     from soc.run.collecting import files_in, read_all
 
     found = files_in([Path(path) for path in paths if path != "-"])
     total = sum(path.stat().st_size for path in found if path.is_file())
     with progress(_("reading"), total, quiet=quiet) as advance:
-        yield from read_all(found, how, problem=tell, advance=advance)
+        yield from read_all(
+            found, captures.how, problem=tell, advance=advance, capture=captures.events
+        )
     if "-" in paths:
-        yield from _stdin(how)
+        yield from _stdin(captures.how)
 
 
 def _stdin(how: "Reading") -> "Iterator[Event]":

@@ -130,7 +130,9 @@ def slice(
     if sliced.there:
         note(_("the same file was there already"), quiet=quiet)
     if sliced.undecided:
-        text = _("left out: {n} fragments whose first fragment is not in the capture")
+        text = _(
+            "{n} fragments belong to nobody: the capture lacks the first ones of their datagrams"
+        )
         note(text.format(n=sliced.undecided), quiet=quiet)
     if problems:
         raise typer.Exit(Exit.INPUT)

@@ -13,6 +13,7 @@ from soc.i18n import _
 if TYPE_CHECKING:
     from soc.model.finding import Finding
     from soc.run.allinone import Counters
+    from soc.run.settings import Settings
 
 
 def command(
@@ -65,6 +66,7 @@ def command(
             ],
             detector=loaded,
             correlating=loaded.correlating,
+            tend=lambda start: _tend(config, start),
             key=key,
             observer=config.node.name,
             clock=now,
@@ -83,6 +85,13 @@ def command(
         finally:
             found.close()
     _farewell(runner.counters, quiet)
+
+
+def _tend(config: "Settings", start: bool) -> None:
+    from soc.run.respond import tend
+
+    for drift in tend(config, start=start):
+        note(f"{drift.claim.resource}: {drift.found}; {drift.done}")
 
 
 class _Notes(logging.Handler):
