@@ -92,12 +92,12 @@ def test_the_local_zone_has_the_rules_of_its_place(monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An installed distribution whose plugin declares the sections `[mail]` and `[store]`."""
+    """An installed distribution whose plugin declares the sections `[pager]` and `[store]`."""
     info = tmp_path / "mail-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mail\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[metrosoc.soc.run.options]\nmail = mailplugin\nstore = mailplugin\n"
+        "[metrosoc.soc.run.options]\npager = mailplugin\nstore = mailplugin\n"
     )
     (tmp_path / "mailplugin.py").write_text(
         "from soc.config.options import Options\n"
@@ -113,11 +113,11 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("plugin")
 def test_a_plugin_declares_a_section_of_its_own_but_not_one_of_ours(tmp_path: Path) -> None:
-    found = settings(tmp_path, '[mail]\nhost = "mx1"')
-    assert found.config.section("mail", Options).model_dump() == {"host": "mx1"}
+    found = settings(tmp_path, '[pager]\nhost = "mx1"')
+    assert found.config.section("pager", Options).model_dump() == {"host": "mx1"}
     assert found.store.url.startswith("sqlite:")
     with pytest.raises(ContentError, match="unknown key 'hostt'"):
-        settings(tmp_path, '[mail]\nhostt = "mx1"')
+        settings(tmp_path, '[pager]\nhostt = "mx1"')
 
 
 @pytest.mark.parametrize("logs", [[], ["/var/log/auth.log", '/odd/"na\\me']])
