@@ -20,6 +20,7 @@ import pytest
 from soc.store.base import Store
 from soc.store.open import open_store
 from soc.store.query import parse
+from tests.data import ROOT
 
 LINES = 20_000
 EVERY = 500
@@ -36,6 +37,47 @@ detection:
     condition: selection
 level: high
 """
+
+CORRELATION = "5d0c6a4e-7f0b-4c39-9d5b-0c4f8f0f9a12"
+SERIES = """\
+---
+title: The marked account logs in again and again
+id: 5d0c6a4e-7f0b-4c39-9d5b-0c4f8f0f9a12
+correlation:
+    type: event_count
+    rules: 5d0c6a4e-7f0b-4c39-9d5b-0c4f8f0f9a11
+    group-by: source.ip
+    timespan: 2m
+    condition: {gte: 3}
+    generate: true
+level: high
+"""
+DRIVER = """
+import signal, sys, threading
+from pathlib import Path
+from zoneinfo import ZoneInfo
+from soc.model.time import now
+from soc.run.allinone import Input, Runner
+from soc.run.correlating import Correlating
+from soc.run.detection import detection
+from soc.store.open import open_store
+
+home, stop = Path(sys.argv[1]), threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: stop.set())
+loaded = detection([home / "rules"])
+store = open_store(home / "state" / "store")
+Runner(
+    store=store,
+    inputs=[Input(str(home / "auth.log*"), ZoneInfo("UTC"))],
+    detector=loaded.engine,
+    correlating=lambda: Correlating(loaded.report, loaded.pipelines, lateness=1_000_000),
+    key=b"k" * 32,
+    observer="node-1",
+    clock=now,
+).run(stop)
+store.close()
+"""
+"""`soc run` with a lateness of one second instead of five minutes."""
 
 
 def line(number: int) -> str:
@@ -59,9 +101,12 @@ def home(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def running(home: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(home: Path, driver: str = "") -> Iterator[subprocess.Popen[bytes]]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SOC_")}
+    environment["PYTHONPATH"] = str(ROOT)
     command = [sys.executable, "-m", "soc", "run", "-q"]
+    if driver:
+        command = [sys.executable, "-c", driver, str(home)]
     process = subprocess.Popen(command, cwd=home, env=environment)
     try:
         yield process
@@ -70,11 +115,11 @@ def running(home: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def write_while_killed(home: Path, kills: int, lines: int) -> None:
+def write_while_killed(home: Path, kills: int, lines: int, driver: str = "") -> None:
     rng = random.Random(SEED)
     path, written, share = home / "auth.log", 0, lines // kills
     for kill in range(kills):
-        with running(home) as process, path.open("a") as log:
+        with running(home, driver) as process, path.open("a") as log:
             until = time.monotonic() + rng.uniform(0.3, 1.2)
             for number in range(written, written + share):
                 log.write(line(number))
@@ -134,6 +179,42 @@ def test_every_line_is_stored_once_and_every_alert_raised_once(home: Path) -> No
         events = store.get([event for alert in alerts for event in alert["soc.event_ids"]])
     fired = Counter(event["event.original"] for event in events)
     assert fired == Counter(line(n).rstrip("\n") for n in range(0, LINES, EVERY))
+
+
+def series(lines: int) -> list[str]:
+    """Return the lines that complete a series: three marked ones in two minutes, then quiet."""
+    marked = [(number // 10, line(number).rstrip("\n")) for number in range(0, lines, EVERY)]
+    completing, fired = [], -1000
+    for position, (at, text) in enumerate(marked):
+        inside = [t for t, _ in marked[: position + 1] if at - t <= 120]
+        if len(inside) >= 3 and at - fired > 120:
+            fired = at
+            completing.append(text)
+    return completing
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_correlation_fires_once_for_each_series_wherever_it_is_killed(home: Path) -> None:
+    lines = 12_000
+    (home / "rules" / "marked.yml").write_text(RULE + SERIES)
+    (home / "state").mkdir(mode=0o700)
+    write_while_killed(home, kills=20, lines=lines, driver=DRIVER)
+    wanted = series(lines)
+    with running(home, DRIVER) as process, closing(open_store(home / "state" / "store")) as store:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            alerts = store.search(parse(f"rule.id:{CORRELATION}"), collection="alerts", limit=99)
+            if len(alerts.events) >= len(wanted):
+                break
+            time.sleep(0.2)
+        time.sleep(3)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        found = store.search(parse(f"rule.id:{CORRELATION}"), collection="alerts", limit=99).events
+        completing = store.get([alert["event.id"] for alert in found])
+    assert sorted(event["event.original"] for event in completing) == sorted(wanted)
+    assert len(wanted) > 5
 
 
 def test_a_second_run_on_the_same_state_is_refused_with_the_owner(home: Path) -> None:
