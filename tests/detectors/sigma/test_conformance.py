@@ -19,6 +19,12 @@ id: 5f1b6c1e-0b0a-4c4e-9d2b-9d1f2a3b4c5d
 logsource: {category: test}
 detection:
 """
+FILTER = """\
+---
+title: A filter
+logsource: {category: test}
+filter:
+"""
 PIPELINE = """\
 title: Test
 logsources:
@@ -52,7 +58,8 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Pipelines:
 
 @pytest.mark.parametrize("case", list(cases()))
 def test_case(case: dict[str, Any], tmp_path: Path, pipelines: Pipelines) -> None:
-    report = loaded(tmp_path, HEAD + indented(case["detection"]))
+    filters = [FILTER + indented(text) for text in case.get("filters", ())]
+    report = loaded(tmp_path, HEAD + indented(case["detection"]) + "".join(filters))
     assert report.rejected == ()
     reference = Reference(report.rules, pipelines)
     assert case["hits"]
@@ -67,4 +74,5 @@ def test_case(case: dict[str, Any], tmp_path: Path, pipelines: Pipelines) -> Non
 
 def test_there_are_enough_cases() -> None:
     total = sum(len(p.values[0]["hits"]) + len(p.values[0]["misses"]) for p in cases())
-    assert total > 500
+    assert total > 700
+    assert len(list(cases())) >= 250

@@ -17,7 +17,7 @@ A = "00000000-0000-4000-8000-00000000000a"
 BODIES = {
     "many": "type: event_count\nrules: a\ngroup-by: G\ntimespan: 10m\ncondition: {gte: 10}",
     "it": "type: temporal_ordered\nrules: [many, b]\ngroup-by: G\ntimespan: 10m",
-    "spray": "type: value_count\nrules: a\ngroup-by: H\ntimespan: 1h\ncondition: {field: G, gt: 90}",
+    "spray": "type: value_count\nrules: a\ngroup-by: H\ntimespan: 1h\ncondition: {field: G, gt: 9}",
     "bytes": "type: value_sum\nrules: b\ngroup-by: H\ntimespan: 1h\ncondition: {field: n, gt: 1e9}",
     "few": "type: event_count\nrules: b\ngroup-by: G\ntimespan: 5m\ncondition: {lt: 2}",
 }
