@@ -170,15 +170,18 @@ def decided(reason: Reason) -> Reason:
     )
 
 
-def because(rule: Rule, view: View, names: Names) -> Reason | None:
+def because(rule: Rule, view: View, names: Names, *, sure: bool = False) -> Reason | None:
     """Return `decided(explain(...))` when the rule matches, else None; in one go.
 
-    Of a match only what matched is kept, so whatever fails needs no tree.
+    Of a match only what matched is kept, so whatever fails needs no tree. `sure`: it is known to
+    match.
     """
-    return _because_condition(rule.condition, rule, view, names)
+    return _because_condition(rule.condition, rule, view, names, sure)
 
 
-def _because_condition(node: Condition, rule: Rule, view: View, names: Names) -> Reason | None:
+def _because_condition(
+    node: Condition, rule: Rule, view: View, names: Names, sure: bool
+) -> Reason | None:
     if node.kind == "selection":
         inner = _because_selection(rule.selections[node.label], view, names)
         if inner is None:
@@ -186,11 +189,12 @@ def _because_condition(node: Condition, rule: Rule, view: View, names: Names) ->
         children = inner.children if inner.label == _LABELS["and"] else (inner,)
         return Reason("selection", node.label, True, children)
     if node.kind == "not":
-        if any(_condition(child, rule, view, names) for child in node.children):
+        if not sure and any(_condition(child, rule, view, names) for child in node.children):
             return None
         bare = tuple(Reason(child.kind, child.label, False) for child in node.children)
         return Reason("not", node.label, True, bare)
-    found = (_because_condition(child, rule, view, names) for child in node.children)
+    sure = sure and node.kind == "and"
+    found = (_because_condition(child, rule, view, names, sure) for child in node.children)
     kept = _kept(node.kind, found)
     return None if kept is None else Reason(node.kind, node.label, True, kept)
 

@@ -4,9 +4,9 @@ import ipaddress
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, Literal
 
 import re2
@@ -31,7 +31,7 @@ MAX_REFERENCED: Final = 100
 _MAX_TIMESTAMP: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Text:
     """Text with wildcards, fitting the whole value; without case unless `cased`.
 
@@ -42,14 +42,16 @@ class Text:
     tokens: tuple[Token, ...]
     cased: bool = False
     binary: bool = False
-    needle: str = field(init=False, repr=False, compare=False)
-    """Text that every matching value contains (folded unless `cased`)."""
-    glob: Glob = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        found = matcher(self.folded)
-        object.__setattr__(self, "glob", found)
-        object.__setattr__(self, "needle", found.needle)
+    @cached_property
+    def glob(self) -> Glob:
+        """Return the matcher; most patterns of a rule set never need theirs."""
+        return matcher(self.folded)
+
+    @cached_property
+    def needle(self) -> str:
+        """Return text that every matching value contains (folded unless `cased`)."""
+        return self.glob.needle
 
     @classmethod
     def of(cls, source: str) -> "Text":

@@ -110,10 +110,15 @@ def _different(sources: tuple[Source, ...]) -> tuple[Source, ...]:
     return tuple(kept)
 
 
-def finding(rule: Rule, sources: tuple[Source, ...], view: View) -> Finding | None:
-    """Return what a rule says about an event, None when it does not match."""
+def finding(
+    rule: Rule, sources: tuple[Source, ...], view: View, *, sure: bool = False
+) -> Finding | None:
+    """Return what a rule says about an event, None when it does not match.
+
+    `sure`: with the first source it does, so that what it excludes is not looked at again.
+    """
     for source in sources:
-        reason = because(rule, view, source.names)
+        reason = because(rule, view, source.names, sure=sure)
         if reason is not None:
             event = view.event
             return Finding(

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rules
+from detectors.sigma.cache import load_cached
+from detectors.sigma.engine import Engine
 from detectors.sigma.load import LoadReport, load
 from detectors.sigma.pipeline import Pipelines
-from detectors.sigma.reference import Reference
 from detectors.yara.findings import finding_of
 from soc.errors import ContentError
 from soc.model.event import Event
@@ -22,7 +23,7 @@ class Detection:
     """A loaded rule set, ready to judge events."""
 
     report: LoadReport
-    engine: Reference
+    engine: Engine
     pipelines: Pipelines
 
     def findings(
@@ -65,12 +66,15 @@ def pipelines() -> Pipelines:
     return Pipelines.load([rules.PIPELINES])
 
 
-def detection(paths: Sequence[Path]) -> Detection:
-    """Load rules and the shipped pipelines; raise ContentError when not one rule is usable."""
-    report = load(paths)
+def detection(paths: Sequence[Path], *, state: Path | None = None) -> Detection:
+    """Load rules and the shipped pipelines; raise ContentError when not one rule is usable.
+
+    With a `state` folder the loaded rules are kept in its `cache` for the next start.
+    """
+    report = load(paths) if state is None else load_cached(paths, state / "cache")
     if not report.rules:
         places = ", ".join(str(path) for path in paths)
         first = f"; the first problem: {report.rejected[0]}" if report.rejected else ""
         raise ContentError(f"no usable rule in {places}{first}", hint=f"soc rules check {places}")
     found = pipelines()
-    return Detection(report, Reference(report.rules, found), found)
+    return Detection(report, Engine(report.rules, found), found)

@@ -108,8 +108,8 @@ def _flat(event: dict[str, Any], pipelines: Pipelines) -> dict[str, Any]:
     here = [s.logsource for s in pipelines.sources if s.delivers(view)]
     return {
         "product": "windows",
-        "service": next((s.service for s in here if s.service), ""),
-        "category": next((s.category for s in here if s.category), ""),
+        "service": next((s.service for s in here if s.service), "none"),
+        "category": next((s.category for s in here if s.category), "none"),
         "EventID": int(event["event.code"]),
         "Channel": event["winlog.channel"],
         "Provider_Name": event.get("winlog.provider_name", ""),
@@ -144,8 +144,8 @@ def written(rule: Rule, bases: list[dict[str, Any]], dice: random.Random) -> dic
     record = dict(dice.choice(alike)) if alike and dice.random() < 0.2 else ordinary
     record |= {
         "product": "windows",
-        "service": source.service or record.get("service", ""),
-        "category": source.category or record.get("category", ""),
+        "service": source.service or record.get("service", "none"),
+        "category": source.category or record.get("category", "none"),
     }
     items = list(_wanted(rule.condition, rule, dice))
     if dice.random() < 0.97:

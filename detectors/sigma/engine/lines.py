@@ -95,6 +95,8 @@ class _LinePlan:
         if not found:
             return []
         holding = plan.holding(found, self.values(line))
+        if holding is None:
+            return plan.evaluate(_event(line))
         return plan.findings(holding, _event(line)) if holding else []
 
 

@@ -108,6 +108,8 @@ class Plan:
         if not found:
             return []
         holding = self.holding(found, self._read(get))
+        if holding is None:
+            return self._findings(sorted(found), View(event))
         return self.findings(holding, event) if holding else []
 
     def candidates(self, parts: Values, always: Values) -> set[int] | None:
@@ -151,11 +153,14 @@ class Plan:
         text = line.lower() if line.isascii() else line.decode().casefold().encode()
         return self.words.found_in(text)
 
-    def holding(self, found: set[int], values: Values) -> list[int]:
-        """Return which of the rules hold, by the values of all slots; unsure ones too."""
+    def holding(self, found: set[int], values: Values) -> list[int] | None:
+        """Return which of the rules hold, by the values of all slots; unsure ones too.
+
+        None when a value is not plain, so that the reference must decide.
+        """
         known = _texts(values)
         if known is None:
-            return sorted(found)
+            return None
         raws, texts = known
         holding: list[int] = []
         for number in sorted(found):
@@ -166,7 +171,7 @@ class Plan:
                 if predicate(raws, texts):
                     holding.append(number)
             except Exception:  # the reference decides, and counts the failure if it is its own
-                holding.append(number)
+                return None
         return holding
 
     def _predicate(self, number: int) -> Predicate:
@@ -176,15 +181,16 @@ class Plan:
         return found
 
     def findings(self, numbers: Iterable[int], event: Event) -> list[Finding]:
-        """Return what the reference finds with these rules."""
-        return self._findings(numbers, View(event))
+        """Return what the reference says of rules that hold, or of which it must decide."""
+        return self._findings(numbers, View(event), sure=True)
 
-    def _findings(self, numbers: Iterable[int], view: View) -> list[Finding]:
+    def _findings(self, numbers: Iterable[int], view: View, *, sure: bool = False) -> list[Finding]:
         findings: list[Finding] = []
         for number in numbers:
             unit = self.units[number]
+            known = sure and len(unit.sources) == 1 and self._predicates[number] is not _unsure
             try:
-                one = finding(unit.rule, unit.sources, view)
+                one = finding(unit.rule, unit.sources, view, sure=known)
             except Exception:  # one rule on one event is lost, not the process
                 self.errors[unit.rule.id] += 1
                 continue

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from ahocorasick_rs import BytesAhoCorasick, Implementation
+from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
 from detectors.sigma.engine.formula import Slot
 from detectors.sigma.engine.literals import Lit
 
-_SMALL: Final = 2_000
-"""Patterns up to which the fastest automaton is built; it takes about 2 KB for each."""
+_SMALL: Final = 500
+"""Patterns up to which the automaton is a table; larger ones are as fast compact."""
+_FEW: Final = 60
+"""Patterns up to which the library has a vector search for whether any is there."""
 
 
 def mark(index: int) -> str:
@@ -32,7 +34,11 @@ class Scanner:
             owners.setdefault(_bytes(lit, index), set()).update(rules)
         self._owners = [tuple(sorted(rules)) for rules in owners.values()]
         kind = Implementation.DFA if len(owners) <= _SMALL else Implementation.ContiguousNFA
-        self._automaton = BytesAhoCorasick(list(owners), implementation=kind) if owners else None
+        patterns = list(owners)
+        self._automaton = BytesAhoCorasick(patterns, implementation=kind) if owners else None
+        self._any = None
+        if owners and len(owners) <= _FEW:
+            self._any = BytesAhoCorasick(patterns, matchkind=MatchKind.LeftmostFirst)
 
     def found(self, text: str) -> set[int]:
         """Return the rules of which a literal is in the text (folded)."""
@@ -41,6 +47,8 @@ class Scanner:
     def found_in(self, text: bytes) -> set[int]:
         """Return the same for encoded text."""
         if self._automaton is None:
+            return set()
+        if self._any is not None and not self._any.find_matches_as_indexes(text):
             return set()
         hits = self._automaton.find_matches_as_indexes(text, overlapping=True)
         if not hits:

@@ -111,10 +111,10 @@ def test_a_rule_that_fails_costs_itself_and_is_counted(
     engine = reference(tmp_path, *texts)
     original = evaluate.because
 
-    def broken(found: Any, *rest: Any) -> Any:
+    def broken(found: Any, *rest: Any, **more: Any) -> Any:
         if found.info.title == "Rule 1":
             raise ZeroDivisionError
-        return original(found, *rest)
+        return original(found, *rest, **more)
 
     monkeypatch.setattr(module, "because", broken)
     assert [f.rule.title for f in engine.evaluate(EVENT)] == ["Rule 2"]

@@ -212,7 +212,8 @@ def test_fields_that_tell_records_apart_are_folded_away(tmp_path: Path) -> None:
     ]
     report = load_text(tmp_path, *texts)
     assert assert_same(report.rules, pipelines(tmp_path), [*events, dict(BASE)]) > 30
-    engine = Engine(report.rules[:-1], pipelines(tmp_path))
+    exact = [found for found in report.rules if found.info.title != "Rule 91"]
+    engine = Engine(exact, pipelines(tmp_path))
     assert engine.router.names == ("event.dataset", "EventID")
     nothing = {**BASE, "EventID": 8}
     assert (engine.plan_of(nothing), engine.evaluate(nothing)) == (None, [])
