@@ -2,8 +2,9 @@
 
 Without a capture it is made from the test material: every Ethernet capture of the archives, laid
 over one another in time, as a busy link has them. Beside it, on the same file: `tshark -T fields`
-with the fields an analyst asks for, where tshark is installed. The target is 50,000 packets a
-second and core. CPU seconds count, not the clock on the wall: the machine may be busy.
+with the fields an analyst asks for, where tshark is installed, and with `--peers PYTHON` nfstream
+and pyshark of that interpreter's environment. The target is 50,000 packets a second and core. CPU
+seconds count, not the clock on the wall: the machine may be busy.
 """
 
 import argparse
@@ -93,16 +94,50 @@ def tshark(path: Path, frames: int) -> dict[str, Any] | None:
     command = [program, "-n", "-r", str(path), "-T", "fields"]
     command += [part for name in ("json", "vnc") for part in ("--disable-protocol", name)]
     command += [part for name in FIELDS for part in ("-e", name)]
+    return timed(command, frames)
+
+
+def timed(command: list[str], frames: int) -> dict[str, Any] | None:
+    """Return packets a second of CPU time of a program, None when it fails."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
+    ran = subprocess.run(
         command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=600
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"packets_per_second": round(frames / used)}
+    return None if ran.returncode else {"packets_per_second": round(frames / used)}
 
 
-def run(path: Path, rounds: int) -> dict[str, Any]:
+NFSTREAM = """
+import sys
+from nfstream import NFStreamer
+if __name__ == "__main__":
+    print(sum(1 for _ in NFStreamer(source=sys.argv[1], n_meters=1)))
+"""
+PYSHARK = """
+import sys, itertools, pyshark
+capture = pyshark.FileCapture(sys.argv[1], keep_packets=False)
+print(sum(1 for _ in itertools.islice(capture, int(sys.argv[2]))))
+capture.close()
+"""
+_PYSHARK_PACKETS = 2_000  # it is slow: more would say the same
+
+
+def peers(python: str | None, path: Path, frames: int) -> dict[str, Any]:
+    """Return the figures of nfstream and pyshark in another interpreter's environment."""
+    if python is None:
+        return {}
+    # A file, not -c: nfstream's meters import the program again.
+    script = path.with_name("nfstream_peer.py")
+    script.write_text(NFSTREAM)
+    few = min(frames, _PYSHARK_PACKETS)
+    return {
+        "nfstream": timed([python, str(script), str(path)], frames),
+        "pyshark": timed([python, "-c", PYSHARK, str(path), str(few)], few),
+    }
+
+
+def run(path: Path, rounds: int, python: str | None) -> dict[str, Any]:
     """Return all figures for a capture."""
     events = ours(path, rounds, encode=False)
     return {
@@ -112,6 +147,7 @@ def run(path: Path, rounds: int) -> dict[str, Any]:
         "events": events,
         "events_as_json": ours(path, rounds, encode=True),
         "tshark": tshark(path, events["frames"]),
+        **peers(python, path, events["frames"]),
     }
 
 
@@ -120,6 +156,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("capture", nargs="?", type=Path)
     arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--peers", metavar="PYTHON", help="has nfstream and pyshark")
     arguments.add_argument("--json", action="store_true")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -127,7 +164,7 @@ def main() -> None:
         if path is None:
             path = Path(folder) / "corpus.pcap"
             path.write_bytes(corpus())
-        found = run(path, given.rounds)
+        found = run(path, given.rounds, given.peers)
     if given.json:
         print(orjson.dumps(found).decode())
         return
@@ -139,10 +176,12 @@ def main() -> None:
         ("capture to events", "events"),
         ("capture to NDJSON", "events_as_json"),
         ("tshark -T fields", "tshark"),
+        ("nfstream (flows only)", "nfstream"),
+        ("pyshark", "pyshark"),
     ):
-        row = found[key]
-        print(f"{name:<20}{row['packets_per_second']:>10,} packets/s" if row else f"{name}: none")
-    print(f"{'target':<20}{TARGET:>10,} packets/s; {found['memory_mb']} MiB resident")
+        row = found.get(key)
+        print(f"{name:<22}{row['packets_per_second']:>10,} packets/s" if row else f"{name}: none")
+    print(f"{'target':<22}{TARGET:>10,} packets/s; {found['memory_mb']} MiB resident")
 
 
 if __name__ == "__main__":
