@@ -210,6 +210,10 @@ class Runner:
         try:
             if self._judge is not None:
                 self._judge.save()
+                for name, number in self._judge.left_out().items():
+                    log.warning(
+                        "correlations: %s %d (docs/sigma.md, Time and Bounds)", name, number
+                    )
         except StoreError as error:
             log.error("%s", error)
         self._forget()

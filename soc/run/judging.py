@@ -92,6 +92,11 @@ class Judge:
         if self.correlating:
             self._decide(self.correlating.finish)
 
+    def left_out(self) -> dict[str, int]:
+        """Return what did not count in correlations since the start, and how often."""
+        counters = self.correlating.counters if self.correlating else {}
+        return {name: n for name, n in sorted(counters.items()) if n and name != "ungrouped"}
+
     def save(self) -> None:
         """Save cursor and state in one write, if they changed."""
         if not self._changed:

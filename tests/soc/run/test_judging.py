@@ -224,6 +224,23 @@ def test_an_event_without_a_time_is_counted_and_left_out() -> None:
     assert correlating.counters["untimed"] == 5
 
 
+def test_what_came_too_late_is_told_at_the_end(store: Store) -> None:
+    found = failures()
+    for late, one in enumerate(found):
+        one["event.created"] = iso(NOW + timedelta(seconds=100 + 10 * late))
+    store.append(found, now=NOW)
+    one = judge(store, Clock())
+    while one.step():
+        pass
+    assert one.left_out() == {}
+    again = found[0] | {"event.id": "e00000099", "event.created": iso(NOW + timedelta(hours=1))}
+    store.append([found[4] | {"event.id": "e9", "event.created": again["event.created"]}], now=NOW)
+    store.append([again], now=NOW)
+    while one.step():
+        pass
+    assert one.left_out() == {"late": 1}
+
+
 def test_sorting_on_disk_gives_what_sorting_in_memory_gives() -> None:
     found = matches(REPORT, happened(200, 3))
     sorting = Sorting(run=17)
