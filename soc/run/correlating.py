@@ -30,6 +30,7 @@ class Correlating:
         self._extractor = Extractor(report.correlations, report.rules, pipelines)
         self._silent = silent(report.correlations)
         self._newest = self._second = ""
+        self._received = 0
 
     def heard(self, findings: Sequence[Finding]) -> list[Finding]:
         """Return the findings of single events that are told on their own."""
@@ -57,10 +58,14 @@ class Correlating:
     def _saw(self, event: Event) -> None:
         """Tell the order of an event; one that is newer in nothing tells it nothing."""
         time, received = event["@timestamp"], event.get("event.created") or event["@timestamp"]
-        if time > self._newest or received[:19] > self._second:
-            self._order.saw(micros(time), micros(received))
-            self._newest = max(self._newest, time)
-            self._second = max(self._second, received[:19])
+        second = received[:19]
+        if second > self._second:
+            self._received = micros(received)
+            self._second = second
+        elif time <= self._newest:
+            return
+        self._order.saw(micros(time), self._received)
+        self._newest = max(self._newest, time)
 
     def _released(self) -> Iterator[Finding]:
         return chain(

@@ -18,8 +18,9 @@ from detectors.sigma.correlation.match import (
     groups,
     key_of,
 )
-from detectors.sigma.correlation.rule import Correlation
-from detectors.sigma.correlation.tally import Entry, Tally, tally
+from detectors.sigma.correlation.rule import Bounds, Correlation
+from detectors.sigma.correlation.tally import Entry, Events, Numbers, Tally, Values
+from detectors.sigma.correlation.temporal import Ordered, Together
 from soc.model.finding import entities_of
 
 MAX_GROUPS: Final = 50_000
@@ -51,6 +52,18 @@ class Result:
     shown: Any
     entries: Sequence[Entry]
     fired: bool
+
+
+def tally(one: Correlation) -> Tally:
+    """Return the empty memory of a group of this correlation."""
+    if isinstance(one.condition, Bounds):
+        if one.kind == "event_count":
+            return Events(one.condition)
+        if one.kind == "value_count":
+            return Values(one.condition)
+        if not one.temporal:
+            return Numbers(one, one.condition)
+    return Ordered(one) if one.kind == "temporal_ordered" else Together(one)
 
 
 @dataclass(slots=True)
