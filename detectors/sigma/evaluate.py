@@ -13,8 +13,8 @@ Names = Callable[[str], tuple[str, ...]]
 """Sigma field -> event fields, the best first (`Source.names`)."""
 MAX_SHOWN: Final = 1_000
 """Characters of a value that a reason repeats."""
-_MAX_LISTED: Final = 5
-_LABELS: Final = {"and": "all of these", "or": "any of these"}
+MAX_LISTED: Final = 5
+LABELS: Final = {"and": "all of these", "or": "any of these"}
 
 
 def matches(rule: Rule, view: View, names: Names) -> bool:
@@ -84,7 +84,7 @@ def explain(rule: Rule, view: View, names: Names) -> Reason:
 def _explain_condition(node: Condition, rule: Rule, view: View, names: Names) -> Reason:
     if node.kind == "selection":
         inner = _explain_selection(rule.selections[node.label], view, names)
-        children = inner.children if inner.label == _LABELS["and"] else (inner,)
+        children = inner.children if inner.label == LABELS["and"] else (inner,)
         return Reason("selection", node.label, inner.matched, children)
     children = tuple(_explain_condition(child, rule, view, names) for child in node.children)
     return Reason(node.kind, node.label, _verdict(node.kind, children), children)
@@ -101,7 +101,7 @@ def _explain_selection(node: Group | Item, view: View, names: Names) -> Reason:
     if isinstance(node, Item):
         return _explain_item(node, view, names)
     children = tuple(_explain_selection(child, view, names) for child in node.children)
-    return Reason(node.kind, _LABELS[node.kind], _verdict(node.kind, children), children)
+    return Reason(node.kind, LABELS[node.kind], _verdict(node.kind, children), children)
 
 
 def _explain_item(item: Item, view: View, names: Names) -> Reason:
@@ -128,7 +128,7 @@ def _leaf(
 
 
 def _none_of(item: Item, name: str, field: Field) -> Reason:
-    wanted = [pattern.source for pattern in item.patterns[:_MAX_LISTED]]
+    wanted = [pattern.source for pattern in item.patterns[:MAX_LISTED]]
     more = len(item.patterns) - len(wanted)
     text = " or ".join(wanted) + (f" or {more:,} more" if more else "")
     kind = "field" if item.field else "keyword"
@@ -138,7 +138,7 @@ def _none_of(item: Item, name: str, field: Field) -> Reason:
 
 def _shown(raw: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(raw, list):
-        return [_shown(item) for item in raw[:_MAX_LISTED] if not isinstance(item, list)]
+        return [_shown(item) for item in raw[:MAX_LISTED] if not isinstance(item, list)]
     if isinstance(raw, str):
         return shorten(raw, MAX_SHOWN)
     return shorten(str(raw), MAX_SHOWN) if isinstance(raw, dict) else raw
@@ -154,7 +154,7 @@ def decided(reason: Reason) -> Reason:
         same = tuple(child for child in children if child.matched == reason.matched)
         children = same or children
     if kind == "or" and reason.matched:
-        children = children[:_MAX_LISTED]
+        children = children[:MAX_LISTED]
     if kind == "not":
         kept = tuple(Reason(child.kind, child.label, child.matched) for child in children)
     else:
@@ -170,31 +170,28 @@ def decided(reason: Reason) -> Reason:
     )
 
 
-def because(rule: Rule, view: View, names: Names, *, sure: bool = False) -> Reason | None:
+def because(rule: Rule, view: View, names: Names) -> Reason | None:
     """Return `decided(explain(...))` when the rule matches, else None; in one go.
 
-    Of a match only what matched is kept, so whatever fails needs no tree. `sure`: it is known to
-    match.
+    Of a match only what matched is kept, so whatever fails needs no tree.
     """
-    return _because_condition(rule.condition, rule, view, names, sure)
+    return because_condition(rule.condition, rule, view, names)
 
 
-def _because_condition(
-    node: Condition, rule: Rule, view: View, names: Names, sure: bool
-) -> Reason | None:
+def because_condition(node: Condition, rule: Rule, view: View, names: Names) -> Reason | None:
+    """Return why a part of the condition holds, None when it does not."""
     if node.kind == "selection":
         inner = _because_selection(rule.selections[node.label], view, names)
         if inner is None:
             return None
-        children = inner.children if inner.label == _LABELS["and"] else (inner,)
+        children = inner.children if inner.label == LABELS["and"] else (inner,)
         return Reason("selection", node.label, True, children)
     if node.kind == "not":
-        if not sure and any(_condition(child, rule, view, names) for child in node.children):
+        if any(_condition(child, rule, view, names) for child in node.children):
             return None
         bare = tuple(Reason(child.kind, child.label, False) for child in node.children)
         return Reason("not", node.label, True, bare)
-    sure = sure and node.kind == "and"
-    found = (_because_condition(child, rule, view, names, sure) for child in node.children)
+    found = (because_condition(child, rule, view, names) for child in node.children)
     kept = _kept(node.kind, found)
     return None if kept is None else Reason(node.kind, node.label, True, kept)
 
@@ -205,7 +202,7 @@ def _kept(kind: str, found: Iterator[Reason | None]) -> tuple[Reason, ...] | Non
     for child in found:
         if child is not None:
             kept.append(child)
-            if kind == "or" and len(kept) == _MAX_LISTED:
+            if kind == "or" and len(kept) == MAX_LISTED:
                 break
         elif kind == "and":
             return None
@@ -214,13 +211,14 @@ def _kept(kind: str, found: Iterator[Reason | None]) -> tuple[Reason, ...] | Non
 
 def _because_selection(node: Group | Item, view: View, names: Names) -> Reason | None:
     if isinstance(node, Item):
-        return _because_item(node, view, names)
+        return because_item(node, view, names)
     found = (_because_selection(child, view, names) for child in node.children)
     kept = _kept(node.kind, found)
-    return None if kept is None else Reason(node.kind, _LABELS[node.kind], True, kept)
+    return None if kept is None else Reason(node.kind, LABELS[node.kind], True, kept)
 
 
-def _because_item(item: Item, view: View, names: Names) -> Reason | None:
+def because_item(item: Item, view: View, names: Names) -> Reason | None:
+    """Return why a line of a selection holds, None when it does not."""
     if item.negated:
         if not _item(item, view, names):
             return None

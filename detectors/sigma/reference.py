@@ -110,22 +110,21 @@ def _different(sources: tuple[Source, ...]) -> tuple[Source, ...]:
     return tuple(kept)
 
 
-def finding(
-    rule: Rule, sources: tuple[Source, ...], view: View, *, sure: bool = False
-) -> Finding | None:
-    """Return what a rule says about an event, None when it does not match.
-
-    `sure`: with the first source it does, so that what it excludes is not looked at again.
-    """
+def finding(rule: Rule, sources: tuple[Source, ...], view: View) -> Finding | None:
+    """Return what a rule says about an event, None when it does not match."""
     for source in sources:
-        reason = because(rule, view, source.names, sure=sure)
+        reason = because(rule, view, source.names)
         if reason is not None:
-            event = view.event
-            return Finding(
-                rule=rule.info,
-                events=(event,),
-                reason=reason,
-                dedup_key=f"{rule.id}:{event.get('event.id', '')}",
-                entities=entities_of(event),
-            )
+            return told(rule, view.event, reason)
     return None
+
+
+def told(rule: Rule, event: Event, reason: Reason) -> Finding:
+    """Return the finding of a rule that matches an event for this reason."""
+    return Finding(
+        rule=rule.info,
+        events=(event,),
+        reason=reason,
+        dedup_key=f"{rule.id}:{event.get('event.id', '')}",
+        entities=entities_of(event),
+    )

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
-from soc.model.event import Event, nest
+from soc.model.event import Event, flatten, nest
 
 Level = Literal["informational", "low", "medium", "high", "critical"]
 LEVELS: Final[tuple[Level, ...]] = ("informational", "low", "medium", "high", "critical")
@@ -80,32 +81,52 @@ class Finding:
 
     def as_event(self) -> Event:
         """Return the finding as a flat ECS document (`event.kind: signal`)."""
-        rule, event = self.rule, self.event
+        return self._happened() | flatten(_about(self.rule))
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the finding as nested ECS with `reason`, the form `soc detect` prints."""
+        document = nest(self._happened()) | _about(self.rule)
+        return document | {"reason": self.reason.as_dict()}
+
+    def _happened(self) -> Event:
+        """Return the fields that are not the rule's."""
+        event = self.event
         document: Event = {
             "@timestamp": event["@timestamp"],
             "ecs.version": event["ecs.version"],
             "event.kind": "signal",
             "event.id": event["event.id"],
             "event.dataset": event.get("event.dataset"),
-            "rule.id": rule.id,
-            "rule.name": rule.title,
-            "rule.level": rule.level,
-            "rule.version": rule.version,
-            "rule.description": rule.description,
-            "rule.author": [rule.author] if rule.author else [],
-            "rule.reference": rule.references[0] if rule.references else "",
-            "threat.technique.id": list(rule.techniques),
-            "threat.tactic.name": list(rule.tactics),
             "soc.event_ids": [e["event.id"] for e in self.events],
             "soc.entities": list(self.entities),
             "soc.dedup_key": self.dedup_key,
         }
         document |= {name: event[name] for name in CARRIED if name in event}
-        return {name: value for name, value in document.items() if value not in ("", None, [])}
+        return _filled(document)
 
-    def as_document(self) -> dict[str, Any]:
-        """Return the finding as nested ECS with `reason`, the form `soc detect` prints."""
-        return nest(self.as_event()) | {"reason": self.reason.as_dict()}
+
+def _filled(document: Event) -> Event:
+    return {name: value for name, value in document.items() if value not in ("", None, [])}
+
+
+@lru_cache(maxsize=4096)
+def _about(rule: RuleInfo) -> dict[str, Any]:
+    """Return what a finding says of its rule, nested; the same for all its findings."""
+    return nest(
+        _filled(
+            {
+                "rule.id": rule.id,
+                "rule.name": rule.title,
+                "rule.level": rule.level,
+                "rule.version": rule.version,
+                "rule.description": rule.description,
+                "rule.author": [rule.author] if rule.author else [],
+                "rule.reference": rule.references[0] if rule.references else "",
+                "threat.technique.id": list(rule.techniques),
+                "threat.tactic.name": list(rule.tactics),
+            }
+        )
+    )
 
 
 CARRIED: Final = (

@@ -154,6 +154,8 @@ def written(rule: Rule, bases: list[dict[str, Any]], dice: random.Random) -> dic
         if item.field is not None and not item.negated:
             patterns = item.patterns if item.every else [dice.choice(item.patterns)]
             _write(record, item.field, [_sample(p, dice) for p in patterns])
+    if "OriginalFileName" in record and not any(i.field == "OriginalFileName" for i in items):
+        record["OriginalFileName"] = str(record["Image"]).rpartition("\\")[2]
     record["Sequence"] = dice.getrandbits(48)
     return record
 
@@ -206,7 +208,7 @@ def _write(record: dict[str, Any], field: str, parts: list[tuple[Any, bool, bool
         text, head, tail = " ".join(str(part[0]) for part in parts), True, True
     before = str(record.get(field, r"C:\City")) if head else ""
     if field.endswith("Image") and head and not tail:
-        before = before.rpartition("\\")[0]
+        before = r"C:\Windows\System32"
     record[field] = f"{before}{' ' if head and tail else ''}{text}{' more' if tail else ''}"
 
 

@@ -109,7 +109,8 @@ def _hiding(line: bytes) -> bool:
 
 
 def _event(line: bytes) -> dict[str, Any]:
-    return flatten(orjson.loads(line))
+    document: dict[str, Any] = orjson.loads(line)
+    return flatten(document) if dict in map(type, document.values()) else document
 
 
 class Lines:

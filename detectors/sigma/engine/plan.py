@@ -13,20 +13,23 @@ from detectors.sigma.engine.formula import KEYWORDS, Formula, slots_of
 from detectors.sigma.engine.literals import Lit
 from detectors.sigma.engine.predicate import Predicate, compiled
 from detectors.sigma.engine.rarity import Guess, Measured
-from detectors.sigma.engine.scan import Scanner
+from detectors.sigma.engine.reasons import Because, prepared
+from detectors.sigma.engine.scan import Scanner, mark
 from detectors.sigma.engine.witness import Cost, witness
 from detectors.sigma.pipeline import Source
-from detectors.sigma.reference import finding
+from detectors.sigma.reference import finding, told
 from detectors.sigma.rule import Rule
 from detectors.sigma.values import View
 from soc.model.event import Event
 from soc.model.finding import Finding
 
 SAMPLE: Final = 256
-"""Events of a plan after which its witnesses are chosen again, by what was measured."""
+"""Events of a plan, at most, after which its witnesses are chosen again by what was measured."""
 _MAX_SAMPLED: Final = 1 << 16
 """Characters of an event that go into the sample."""
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
+
+_IN_NUMBERS: Final = frozenset("0123456789.e+-xabcdfin")
 
 
 def _unsure(raws: Sequence[object], texts: Sequence[str]) -> bool:
@@ -58,6 +61,7 @@ class Plan:
         """Changes when the witnesses are chosen anew."""
         self._index = {slot: number for number, slot in enumerate(self.slots)}
         self._read: Reader = gather(self.slots)
+        self._reasons: list[Because | None] = [None] * len(self.units)
         self._predicates: list[Predicate | None] = [None] * len(self.units)
         self._sample: list[bytes] | None = []
         self._choose(Guess(unit.formula for unit in self.units))
@@ -78,6 +82,8 @@ class Plan:
         self.scanner = Scanner([slot for slot in self.slots if slot in used], fields)
         self.keywords = Scanner((), words) if words else None
         self.words = Scanner((), _escaped(words)) if words else None
+        # JSON may write a number in another way than the reference does.
+        self._numeric = any(_IN_NUMBERS.issuperset(lit.text) for lit in words)
         self.parts: Reader = gather(self.scanner.slots, self.scanner.marks)
         self._choose_always(always)
         self.generation += 1
@@ -109,7 +115,7 @@ class Plan:
             return []
         holding = self.holding(found, self._read(get))
         if holding is None:
-            return self._findings(sorted(found), View(event))
+            return self._referred(sorted(found), View(event))
         return self.findings(holding, event) if holding else []
 
     def candidates(self, parts: Values, always: Values) -> set[int] | None:
@@ -139,7 +145,7 @@ class Plan:
 
     def _keyworded(self, found: set[int], event: Event) -> set[int] | None:
         """Add the rules whose keywords may be in the event; it is scanned as JSON, names too."""
-        if not _PLAIN.issuperset(map(type, event.values())):
+        if self._numeric and not _PLAIN.issuperset(map(type, event.values())):
             return None
         try:
             line = orjson.dumps(event)
@@ -181,16 +187,32 @@ class Plan:
         return found
 
     def findings(self, numbers: Iterable[int], event: Event) -> list[Finding]:
-        """Return what the reference says of rules that hold, or of which it must decide."""
-        return self._findings(numbers, View(event), sure=True)
-
-    def _findings(self, numbers: Iterable[int], view: View, *, sure: bool = False) -> list[Finding]:
+        """Return the findings of rules that hold, in their order."""
         findings: list[Finding] = []
         for number in numbers:
             unit = self.units[number]
-            known = sure and len(unit.sources) == 1 and self._predicates[number] is not _unsure
+            if len(unit.sources) > 1 or self._predicates[number] is _unsure:
+                findings += self._referred((number,), View(event))
+                continue
+            because = self._reasons[number]
+            if because is None:
+                because = self._reasons[number] = prepared(unit.rule, unit.sources[0].names)
             try:
-                one = finding(unit.rule, unit.sources, view, sure=known)
+                reason = because(event)
+            except Exception:  # the reference decides, and counts the failure if it is its own
+                findings += self._referred((number,), View(event))
+                continue
+            if reason is not None:
+                findings.append(told(unit.rule, event, reason))
+        return findings
+
+    def _referred(self, numbers: Iterable[int], view: View) -> list[Finding]:
+        """Return what the reference finds with these rules."""
+        findings: list[Finding] = []
+        for number in numbers:
+            unit = self.units[number]
+            try:
+                one = finding(unit.rule, unit.sources, view)
             except Exception:  # one rule on one event is lost, not the process
                 self.errors[unit.rule.id] += 1
                 continue
@@ -207,7 +229,7 @@ class Plan:
                 found |= self.keywords.found(view.keywords.folded)
         except UnicodeEncodeError:
             found = set(range(len(self.units)))
-        return self._findings(sorted(found | self.all_always), view)
+        return self._referred(sorted(found | self.all_always), view)
 
     def _text_of(self, view: View) -> str:
         """Return the scanned text of any event: each element of a list is a value."""
@@ -230,11 +252,11 @@ class Plan:
         known = _texts(values)
         if self._sample is None or known is None:
             return
-        sampler = Scanner(self.slots, {})
-        pairs = zip(sampler.marks, (*known[1], ""), strict=True)
-        text = "".join(mark + text for mark, text in pairs)[:_MAX_SAMPLED].casefold()
+        texts = (*known[1], "")
+        text = "".join(mark(place) + text for place, text in enumerate(texts))
+        text = text[:_MAX_SAMPLED].casefold()
         self._sample.append(text.encode(errors="replace"))
-        if len(self._sample) >= SAMPLE:
+        if len(self._sample) >= min(SAMPLE, 16 + len(self.units)):
             formulas = [unit.formula for unit in self.units]
             measured = Measured(self.slots, self._sample, formulas)
             self._sample = None
