@@ -1,25 +1,59 @@
 """Open a store by the place that the configuration names."""
 
 import re
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
+from soc.config.secret import SecretRef
 from soc.errors import ContentError
 from soc.store.base import Store
 
+_HINT = "sqlite:PATH, a PATH, or https://host:9200"
 
-def open_store(place: str | Path) -> Store:
-    """Return the store at a folder's path or `sqlite:PATH`; the folder is made when missing.
 
-    Raises ContentError for any other kind of place, StoreError when it cannot be opened.
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to get in: a key by reference, the CA that is trusted, and which environment.
+
+    A person who makes keys for others needs a `user` and `password` instead: a key may not do that.
+    """
+
+    environment: str = "default"
+    api_key: SecretRef | None = None
+    ca: Path | None = None
+    user: str = ""
+    password: SecretRef | None = None
+
+
+def open_store(place: str | Path, access: Access | None = None) -> Store:
+    """Return the store at a folder's path, at `sqlite:PATH` or at the URL of a cluster.
+
+    A folder is made when missing. `access` is for clusters. Raises ContentError for any other kind
+    of place, StoreError when it cannot be opened.
     """
     text = str(place)
     kind, colon, path = text.partition(":")
     if isinstance(place, Path) or not (colon and re.fullmatch(r"[a-z][a-z0-9+.-]+", kind)):
         path = text
+    elif kind in ("http", "https"):
+        return _cluster(text, access or Access())
     elif kind != "sqlite":
-        raise ContentError(f"no store is called {kind!r}", where=text, hint="sqlite:PATH or a PATH")
+        raise ContentError(f"no store is called {kind!r}", where=text, hint=_HINT)
     if not path:
-        raise ContentError("the store has no path", where=text, hint="sqlite:PATH or a PATH")
+        raise ContentError("the store has no path", where=text, hint=_HINT)
     from soc.store.sqlite import SqliteStore  # what is not used is not imported
 
     return SqliteStore(Path(path))
+
+
+def _cluster(url: str, access: Access) -> Store:
+    if find_spec("elasticsearch") is None:
+        raise ContentError(
+            "the Elasticsearch client is not installed",
+            where=url,
+            hint="pip install 'metrosoc[elastic]'",
+        )
+    from soc.store.elastic import ElasticStore
+
+    return ElasticStore(url, access)

@@ -1,6 +1,7 @@
 """Stores to test: the suite runs on every implementation of the protocol."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,41 @@ from soc.store.base import Store
 from soc.store.sqlite import SqliteStore
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-IMPLEMENTATIONS: dict[str, Callable[[Path], Store]] = {"sqlite": SqliteStore}
 
 
-@pytest.fixture(params=sorted(IMPLEMENTATIONS))
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "elastic: needs a real Elasticsearch server")
+
+
+@contextmanager
+def sqlite(folder: Path) -> Iterator[Store]:
+    yield SqliteStore(folder)
+
+
+@contextmanager
+def elastic(folder: Path) -> Iterator[Store]:
+    """Needs a server: see `tests/elastic/cluster.py`."""
+    from tests.elastic.cluster import environment, running
+
+    cluster = running()
+    with environment(cluster) as name:
+        yield cluster.store(name)
+
+
+IMPLEMENTATIONS: dict[str, Callable[[Path], AbstractContextManager[Store]]] = {
+    "sqlite": sqlite,
+    "elastic": elastic,
+}
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("elastic", marks=[pytest.mark.elastic, pytest.mark.slow])]
+)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty store of each kind."""
-    opened = IMPLEMENTATIONS[request.param](tmp_path / "store")
-    yield opened
-    opened.close()
+    with IMPLEMENTATIONS[request.param](tmp_path / "store") as opened:
+        yield opened
+        opened.close()
 
 
 @pytest.fixture

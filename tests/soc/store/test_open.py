@@ -16,7 +16,7 @@ def test_a_folder_or_a_url_opens_sqlite(tmp_path: Path) -> None:
         store.close()
 
 
-@pytest.mark.parametrize("place", ["http://localhost:9200", "elastic:x", "", "sqlite:"])
+@pytest.mark.parametrize("place", ["ftp://localhost:9200", "elastic:x", "", "sqlite:"])
 def test_other_places_are_refused_with_a_hint(place: str) -> None:
     with pytest.raises(ContentError) as caught:
         open_store(place)

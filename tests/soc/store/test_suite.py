@@ -430,7 +430,7 @@ def test_retention_by_age_keeps_the_newest(store: Store, noon: datetime, make: M
     gone = store.retain(Retention(days=1), now=noon + 3 * DAY)
     assert len(gone) == 2
     assert len(found(store, "*")) == 2
-    assert store.retain(Retention(days=0), now=noon + 99 * DAY) == ["events-2026-11-24"]
+    assert len(store.retain(Retention(days=0), now=noon + 99 * DAY)) == 1
     assert drain(store)[0] == [make(3)]
     assert drain(store, cursor)[0] == []
     store.append([make(9)], now=noon + 3 * DAY)

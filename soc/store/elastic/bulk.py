@@ -1,0 +1,157 @@
+"""Bulk requests: a verdict for every document, whatever happens to the request.
+
+201 created, 409 duplicate, 400/404/413 rejected; 429, 503 and a blocked index are tried again
+with full jitter. A request that got no answer may have been carried out: its documents are sent
+again marked `resent`, so that the tail knows to look for second copies behind a rollover.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from soc.errors import StoreError
+from soc.store.base import Verdict
+from soc.store.elastic.client import ApiError, Client, TransportError, explained, refusal, told
+from soc.store.elastic.names import document_id
+
+MAX_BYTES: Final = 5_000_000
+MAX_DOCUMENTS: Final = 2_000
+ATTEMPTS: Final = 8
+FIRST_WAIT: Final = 0.1
+LONGEST_WAIT: Final = 10.0
+_AGAIN: Final = (429, 502, 503, 504)
+
+
+@dataclass(slots=True)
+class Item:
+    """One document on its way: where to, its id, and the line (again, when it is resent)."""
+
+    index: str
+    id: str
+    line: bytes
+    remake: Callable[[], bytes] | None = None
+    verdict: Verdict | None = None
+
+    def resend(self) -> None:
+        """Mark the document as one that may be there already."""
+        if self.remake is not None:
+            self.line, self.remake = self.remake(), None
+
+    @property
+    def action(self) -> bytes:
+        """Return the line that goes before the document; all of it is escaped JSON."""
+        return orjson.dumps({"create": {"_index": self.index, "_id": document_id(self.id)}})
+
+
+@dataclass
+class Bulk:
+    """Sends items until each has its verdict; raises StoreError when the store gives none."""
+
+    client: Client
+    wait: Callable[[float], None] = time.sleep
+    spread: Callable[[float, float], float] = random.uniform
+    seen: Callable[[set[str]], None] | None = None
+    """Is told the names of the indices that took documents."""
+
+    def send(self, items: Sequence[Item]) -> None:
+        """Send items, in requests of bounded size."""
+        for part in _parts(items):
+            self._settle(part)
+
+    def _settle(self, items: Sequence[Item]) -> None:
+        reason = StoreError("the store gave no verdict", where=self.client.url)
+        waiting = list(items)
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                most = min(LONGEST_WAIT, FIRST_WAIT * 2**attempt)
+                self.wait(self.spread(0, most))
+            try:
+                answer = self._request(waiting)
+            except ApiError as error:
+                reason = refusal(error, self.client.url)
+                if error.status_code in (400, 413):
+                    self._halve(waiting, reason)
+                    return
+                if error.status_code not in _AGAIN:
+                    raise reason from error
+                continue
+            except TransportError as error:
+                reason = _unreachable(error, self.client.url)
+                for item in waiting:
+                    item.resend()
+                continue
+            waiting = self._judge(waiting, answer)
+            if not waiting:
+                return
+            reason = StoreError(
+                "the store is too busy or blocked", where=self.client.url, hint="soc store status"
+            )
+        raise reason
+
+    def _request(self, items: Sequence[Item]) -> list[dict[str, Any]]:
+        body = b"".join(b"%s\n%s\n" % (item.action, item.line) for item in items)
+        answer = self.client.send(
+            "PUT", "/_bulk", body, filter_path="items.*.status,items.*.error,items.*._index"
+        )
+        found = [next(iter(one.values())) for one in answer.get("items", [])]
+        if len(found) != len(items):
+            raise StoreError("the store left verdicts out", where=self.client.url)
+        if self.seen is not None:
+            self.seen({one["_index"] for one in found})
+        return found
+
+    def _judge(self, items: Sequence[Item], answers: Sequence[dict[str, Any]]) -> list[Item]:
+        """Give items their verdicts; return those that have none yet."""
+        again = []
+        for item, answer in zip(items, answers, strict=True):
+            status, error = int(answer["status"]), answer.get("error")
+            kind = error.get("type", "") if isinstance(error, dict) else ""
+            if status in (200, 201):
+                item.verdict = Verdict(item.id, "created")
+            elif status == 409:
+                item.verdict = Verdict(item.id, "duplicate")
+            elif status in _AGAIN or status >= 500 or kind == "cluster_block_exception":
+                again.append(item)
+            elif status == 403:
+                raise StoreError(
+                    f"the key may not do this: {told(error)}",
+                    where=self.client.url,
+                    hint="soc store keys",
+                )
+            else:
+                item.verdict = Verdict(item.id, "rejected", told(error))
+        return again
+
+    def _halve(self, items: Sequence[Item], reason: StoreError) -> None:
+        """Find the one that makes the server refuse the whole request."""
+        if len(items) == 1:
+            items[0].verdict = Verdict(items[0].id, "rejected", reason.message)
+            return
+        middle = len(items) // 2
+        self._settle(items[:middle])
+        self._settle(items[middle:])
+
+
+def _unreachable(error: Exception, url: str) -> StoreError:
+    try:
+        with explained(url):
+            raise error
+    except StoreError as found:
+        return found
+
+
+def _parts(items: Sequence[Item]) -> Iterator[list[Item]]:
+    part: list[Item] = []
+    size = 0
+    for item in items:
+        if part and (size + len(item.line) > MAX_BYTES or len(part) >= MAX_DOCUMENTS):
+            yield part
+            part, size = [], 0
+        part.append(item)
+        size += len(item.line) + 200
+    if part:
+        yield part

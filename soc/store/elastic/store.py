@@ -1,0 +1,252 @@
+"""The store of a city: `soc.store.base.Store` on an Elasticsearch cluster.
+
+Events lie in data streams, alerts in an index a month, what workers share in small indices that
+are read by id. A document is searchable a second after it was stored; what this store object has
+written itself it sees at once.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from soc.errors import StoreError
+from soc.model.alert import Entry
+from soc.model.event import Event
+from soc.store import base
+from soc.store.elastic import alerts, work
+from soc.store.elastic.bulk import Bulk, Item
+from soc.store.elastic.client import Client
+from soc.store.elastic.names import Names, document_id
+from soc.store.elastic.search import Search
+from soc.store.elastic.streams import Streams
+from soc.store.elastic.tail import tail
+from soc.store.elastic.templates import COMPONENT, VERSION, component, index_templates
+from soc.store.elastic.wire import decode, encode
+from soc.store.open import Access
+from soc.store.query import Node
+
+PAGE = 1_000
+
+
+class ElasticStore:
+    """`soc.store.base.Store` at a URL; `init` must have been called once for the cluster."""
+
+    def __init__(self, url: str, access: Access | None = None) -> None:
+        access = access or Access()
+        self._client = Client.connect(url, access)
+        self._names = Names(access.environment)
+        self._streams = Streams(self._client, self._names)
+        self._dirty: set[str] = set()
+        self._ready = False
+        self._lock = threading.Lock()
+
+    def init(self) -> list[str]:
+        """Write the templates of this version, whoever else does the same; return their names."""
+        path = f"/_component_template/{COMPONENT}"
+        known = self._client.ask("GET", path, missing=True).get("component_templates", [])
+        if known and int(known[0]["component_template"].get("version", 0)) > VERSION:
+            raise StoreError(
+                "the cluster was set up by a newer soc", where=self._client.url, hint="update soc"
+            )
+        self._client.ask("PUT", path, component())
+        templates = index_templates()
+        for name, body in templates.items():
+            self._client.ask("PUT", f"/_index_template/{name}", body)
+        self._ready = True
+        return [COMPONENT, *templates]
+
+    def _prepared(self) -> None:
+        """Refuse to write where no templates are: the server would guess types from values."""
+        if self._ready:
+            return
+        path = f"/_component_template/{COMPONENT}"
+        if not self._client.ask("GET", path, missing=True, filter_path="**.version"):
+            raise StoreError(
+                "the cluster is not set up for soc", where=self._client.url, hint="soc store init"
+            )
+        self._ready = True
+
+    def append(
+        self,
+        documents: Sequence[Event],
+        *,
+        now: datetime,
+        stream: base.Stream = "events",
+        partition: int = 0,
+        position: base.Position | None = None,
+    ) -> list[base.Verdict]:
+        """Store documents durably, a verdict each in order; then the position."""
+        self._prepared()
+        name = partial(self._names.stream, stream, partition)
+        outcomes: list[base.Verdict | Item] = []
+        for event in documents:
+            identity = event.get("event.id")
+            text = identity if isinstance(identity, str) else ""
+            try:
+                line = encode(event, "event.id")
+            except ValueError as error:
+                outcomes.append(base.Verdict(text, "rejected", str(error)))
+                continue
+            again = partial(encode, event, "event.id", resent=True)
+            outcomes.append(Item(name(event), text, line, again))
+        items = [one for one in outcomes if isinstance(one, Item)]
+        self._send(items, now)
+        if position is not None:
+            work.save_position(self._client, self._names, position.name, position.payload)
+        return [_verdict(one) for one in outcomes]
+
+    def _send(self, items: Sequence[Item], now: datetime) -> None:
+        by_stream: dict[str, list[Item]] = {}
+        for item in items:
+            by_stream.setdefault(item.index, []).append(item)
+        for stream, members in by_stream.items():
+            with self._lock:
+                self._streams.begin(stream, now.astimezone(UTC).date())
+                there = self._streams.elsewhere(stream, [item.id for item in members])
+                self._dirty.add(stream)
+            for item in members:
+                if item.id in there:
+                    item.verdict = base.Verdict(item.id, "duplicate")
+        Bulk(self._client, seen=self._streams.saw).send([one for one in items if not one.verdict])
+
+    def position(self, name: str) -> Mapping[str, Any] | None:
+        """Return the payload last appended under this name."""
+        return work.position(self._client, self._names, name)
+
+    def tail(
+        self,
+        cursor: str | None,
+        *,
+        stream: base.Stream = "events",
+        partition: int = 0,
+        limit: int = 1000,
+    ) -> base.Batch:
+        """Return what was appended behind the cursor, per data stream in appending order."""
+        pattern = self._names.stream(stream, partition)
+        return tail(self._client, self._streams, pattern, cursor, limit)
+
+    def search(
+        self,
+        query: Node,
+        *,
+        collection: base.Collection = "events",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> base.Page:
+        """Return matching documents, newest @timestamp first."""
+        return self._search(query, collection, since, until).page(limit, after)
+
+    def get(self, ids: Sequence[str], *, collection: base.Collection = "events") -> list[Event]:
+        """Return the documents with these ids, in this order, missing ones left out."""
+        self._refresh()
+        found: dict[str, Event] = {}
+        wanted = {document_id(one): one for one in ids}
+        index = self._names.events if collection == "events" else self._names.alerts
+        names = list(wanted)
+        for start in range(0, len(names), PAGE):
+            part = names[start : start + PAGE]
+            # Twice as many: an id can stand on both sides of a rollover.
+            body = {"query": {"ids": {"values": part}}, "size": 2 * PAGE}
+            for hit in self._client.search(index, body):
+                found[wanted[hit["_id"]]] = decode(hit["_source"])
+        return [found[one] for one in ids if one in found]
+
+    def aggregate(
+        self,
+        query: Node,
+        by: base.Terms | base.Histogram,
+        *,
+        collection: base.Collection = "events",
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[base.Bucket]:
+        """Return counts of the matching documents."""
+        asked = self._search(query, collection, since, until)
+        return asked.terms(by) if isinstance(by, base.Terms) else asked.histogram(by)
+
+    def _search(
+        self,
+        query: Node,
+        collection: base.Collection,
+        since: datetime | None,
+        until: datetime | None,
+    ) -> Search:
+        self._refresh()
+        index = self._names.events if collection == "events" else self._names.alerts
+        return Search(self._client, index, collection, query, since, until)
+
+    def _refresh(self) -> None:
+        """Make searchable what this object has written."""
+        with self._lock:
+            written, self._dirty = sorted(self._dirty), set()
+        if written:
+            path = f"/{','.join(written)}/_refresh"
+            self._client.ask("POST", path, ignore_unavailable="true")
+
+    def create_alerts(self, alerts_: Sequence[Event]) -> list[base.Verdict]:
+        """Store alerts by `soc.alert.id`, durably; one that is there already is a duplicate."""
+        self._prepared()
+        with self._lock:
+            self._dirty.add(self._names.alerts)
+        return alerts.create(self._client, self._names, alerts_)
+
+    def append_workflow(self, entry: Entry, projection: Mapping[str, Any]) -> None:
+        """Add an entry to an alert's log and replace its mutable fields by the projection."""
+        self._prepared()
+        with self._lock:
+            self._dirty.add(self._names.alerts)
+        alerts.append_workflow(self._client, self._names, entry, projection)
+
+    def workflow(self, alert_id: str) -> list[Entry]:
+        """Return an alert's log, oldest first."""
+        return alerts.workflow(self._client, self._names, alert_id)
+
+    def acquire(
+        self, name: str, holder: str, *, seconds: float, now: datetime
+    ) -> base.Lease | None:
+        """Take or renew a lease; None while another holder's has not run out."""
+        self._prepared()
+        return work.acquire(self._client, self._names, name, holder, seconds, now)
+
+    def release(self, lease: base.Lease) -> None:
+        """Give a lease back; does nothing when it has passed to another holder."""
+        work.release(self._client, self._names, lease)
+
+    def checkpoint(self, name: str) -> base.Checkpoint | None:
+        """Return a checkpoint, None when it was never saved."""
+        return work.checkpoint(self._client, self._names, name)
+
+    def save_checkpoint(self, checkpoint: base.Checkpoint) -> base.Checkpoint:
+        """Compare and set; see `soc.store.base.Store.save_checkpoint`."""
+        self._prepared()
+        return work.save_checkpoint(self._client, self._names, checkpoint)
+
+    def retain(self, policy: base.Retention, *, now: datetime) -> list[str]:
+        """Drop whole indices of events that the policy does not keep; return their names."""
+        return self._streams.retain(policy, now)
+
+    def info(self) -> base.Info:
+        """Return what the store holds."""
+        self._refresh()
+        events, alerts_ = self._count(self._names.events), self._count(self._names.alerts)
+        size = sum(self._streams.sizes().values())
+        return base.Info("elastic", self._client.url, VERSION, events, alerts_, size)
+
+    def _count(self, index: str) -> int:
+        answer = self._client.ask("GET", f"/{index}/_count", ignore_unavailable="true")
+        return int(answer["count"])
+
+    def close(self) -> None:
+        """Give back connections; the store must not be used afterwards."""
+        self._client.raw.close()
+
+
+def _verdict(one: base.Verdict | Item) -> base.Verdict:
+    found = one.verdict if isinstance(one, Item) else one
+    if found is None:
+        raise AssertionError("an item was left without a verdict")
+    return found

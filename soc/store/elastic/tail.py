@@ -1,0 +1,152 @@
+"""Tailing by sequence number: what lies at or below a shard's global checkpoint is complete.
+
+Every operation up to the global checkpoint is on all copies that count, so after a refresh a
+search sees it, and no fail-over takes it back; above there can be holes. The cursor is
+`{index: {shard: last}}` as JSON. A page takes from every stream in turn, so that a busy one does
+not hold up the others; within a stream the oldest index comes first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from soc.errors import UsageError
+from soc.model.event import Event
+from soc.store.base import Batch
+from soc.store.elastic.client import Client, Json
+from soc.store.elastic.names import Backing
+from soc.store.elastic.streams import Streams
+from soc.store.elastic.wire import decode, resent
+
+Cursor = dict[str, dict[str, int]]
+TOGETHER: Final = 16
+MOST: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard with documents behind the cursor: those in `last` < seq_no <= `until`."""
+
+    index: Backing
+    number: str
+    last: int
+    until: int
+
+
+def tail(client: Client, streams: Streams, pattern: str, cursor: str | None, limit: int) -> Batch:
+    """Return up to `limit` events behind the cursor."""
+    seen = read(cursor)
+    shards = _shards(client, pattern)
+    position: Cursor = {
+        one.index.name: dict(seen[one.index.name]) for one in shards if one.index.name in seen
+    }
+    events: list[Event] = []
+    refreshed: set[str] = set()
+    while len(events) < limit:
+        behind = _behind(shards, position)
+        if not behind:
+            break
+        room = limit - len(events)
+        turn = behind[: min(TOGETHER, room)]
+        share = min(max(room // len(turn), 1), MOST)
+        _refresh(client, turn, refreshed)
+        for shard, hits in zip(turn, _ask(client, turn, share), strict=True):
+            last = int(hits[-1]["sort"][0]) if len(hits) >= share else shard.until
+            position.setdefault(shard.index.name, {})[shard.number] = last
+            events += _first_copies(streams, shard.index, hits)
+    return Batch(events, orjson.dumps(position, option=orjson.OPT_SORT_KEYS).decode())
+
+
+def read(cursor: str | None) -> Cursor:
+    """Return what a cursor says; raise UsageError for anything else."""
+    if cursor is None:
+        return {}
+    try:
+        found = orjson.loads(cursor)
+        return {
+            str(index): {str(number): int(seq) for number, seq in shards.items()}
+            for index, shards in found.items()
+        }
+    except (ValueError, AttributeError, TypeError):
+        hint = "pass the cursor of the batch before"
+        raise UsageError("not a cursor of this store", hint=hint) from None
+
+
+def _shards(client: Client, pattern: str) -> list[Shard]:
+    """Return all shards with their global checkpoints, by stream, oldest index first."""
+    answer = client.ask(
+        "GET",
+        f"/{pattern}/_stats/docs",
+        level="shards",
+        expand_wildcards="open,hidden",
+        ignore_unavailable="true",
+        filter_path="indices.*.shards.*.routing.primary,indices.*.shards.*.seq_no",
+    )
+    found = []
+    for name, index in answer.get("indices", {}).items():
+        backing = Backing.read(name)
+        for number, copies in index["shards"].items() if backing else ():
+            reached = [int(copy["seq_no"]["global_checkpoint"]) for copy in _primary(copies)]
+            if backing is not None and reached:
+                found.append(Shard(backing, number, -1, reached[0]))
+    return sorted(found, key=lambda one: (one.index, int(one.number)))
+
+
+def _primary(copies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [copy for copy in copies if copy["routing"]["primary"] and "seq_no" in copy]
+
+
+def _behind(shards: Sequence[Shard], position: Cursor) -> list[Shard]:
+    """Return the shards with something left, of every stream those of its oldest such index."""
+    found: dict[str, list[Shard]] = {}
+    for one in shards:
+        last = position.get(one.index.name, {}).get(one.number, -1)
+        if last >= one.until:
+            continue
+        ahead = found.setdefault(one.index.stream, [])
+        if not ahead or ahead[0].index == one.index:
+            ahead.append(Shard(one.index, one.number, last, one.until))
+    return [one for ahead in found.values() for one in ahead]
+
+
+def _refresh(client: Client, shards: Sequence[Shard], refreshed: set[str]) -> None:
+    """Make searchable what lies below the checkpoints, once."""
+    indices = {one.index.name for one in shards} - refreshed
+    if indices:
+        path = f"/{','.join(sorted(indices))}/_refresh"
+        client.ask("POST", path, ignore_unavailable="true")
+        refreshed |= indices
+
+
+def _ask(client: Client, shards: Sequence[Shard], size: int) -> list[list[Json]]:
+    requests = [
+        (
+            {
+                "index": one.index.name,
+                "preference": f"_shards:{one.number}",
+                "allow_partial_search_results": False,
+            },
+            {
+                "query": {"range": {"_seq_no": {"gt": one.last, "lte": one.until}}},
+                "sort": [{"_seq_no": "asc"}],
+                "size": size,
+                "track_total_hits": False,
+            },
+        )
+        for one in shards
+    ]
+    return [answer["hits"]["hits"] for answer in client.many(requests)]
+
+
+def _first_copies(streams: Streams, index: Backing, hits: Sequence[Json]) -> list[Event]:
+    """Return the events, without those that were sent again and lie in an older index too."""
+    again = [resent(hit["_source"]) for hit in hits]
+    events = [decode(hit["_source"]) for hit in hits]
+    if not any(again):
+        return events
+    older = [one for one in streams.backing(index.stream) if one.generation < index.generation]
+    pairs = list(zip(events, again, strict=True))
+    second = streams.among(older, [str(event["event.id"]) for event, sent in pairs if sent])
+    return [event for event, sent in pairs if not (sent and event["event.id"] in second)]

@@ -1,0 +1,125 @@
+"""The one server of a test run, or the cluster that METROSOC_TEST_ES_URL names.
+
+`METROSOC_TEST_ES_API_KEY` (and `METROSOC_TEST_ES_CA`, a file) go with the URL; the key must be
+allowed everything. Where no server can be had, tests are skipped, and fail where CI=true.
+"""
+
+import atexit
+import base64
+import json
+import os
+import shutil
+import ssl
+import tempfile
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soc.config.secret import SecretRef
+from soc.store.elastic import ElasticStore
+from soc.store.open import Access
+from tests.elastic.server import Missing, Node, single
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where the server is, and how the tests get in as its master."""
+
+    url: str
+    ca: Path | None
+    secret: SecretRef
+    authorization: str
+    node: Node | None = None
+
+    def access(self, environment: str, **fields: Any) -> Access:
+        """Return the master's access to an environment."""
+        own: dict[str, Any] = {"ca": self.ca, "environment": environment}
+        if self.node is not None:
+            own |= {"user": "admin", "password": self.secret}
+        else:
+            own |= {"api_key": self.secret}
+        return Access(**{**own, **fields})
+
+    def store(self, environment: str, **fields: Any) -> ElasticStore:
+        """Return a store object of the master on an environment."""
+        return ElasticStore(self.url, self.access(environment, **fields))
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Send a request past the product; raise urllib's errors."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, method=method)
+        request.add_header("Authorization", self.authorization)
+        request.add_header("Content-Type", "application/json")
+        context = ssl.create_default_context(cafile=str(self.ca) if self.ca else None)
+        with urllib.request.urlopen(request, timeout=60, context=context) as answer:
+            return json.load(answer)
+
+
+@cache
+def _running() -> "Cluster | Missing":
+    if url := os.environ.get("METROSOC_TEST_ES_URL"):
+        secret = SecretRef.parse("env:METROSOC_TEST_ES_API_KEY")
+        ca = os.environ.get("METROSOC_TEST_ES_CA")
+        key = f"ApiKey {secret.resolve()}"
+        found = Cluster(url, Path(ca) if ca else None, secret, key)
+    else:
+        root = Path(tempfile.mkdtemp(prefix="metrosoc-es-"))
+        atexit.register(shutil.rmtree, root, ignore_errors=True)
+        try:
+            node = single(root)
+        except Missing as missing:
+            return missing
+        atexit.register(node.stop)
+        found = of_node(node)
+    with_init(found)
+    return found
+
+
+def of_node(node: Node) -> Cluster:
+    """Return the cluster that a started node is."""
+    file = node.root / "admin.password"
+    file.touch(mode=0o600)
+    file.write_text(node.password)
+    token = base64.b64encode(f"admin:{node.password}".encode()).decode()
+    secret = SecretRef.parse(f"file:{file}")
+    return Cluster(node.url, node.ca, secret, f"Basic {token}", node)
+
+
+def with_init(cluster: Cluster) -> None:
+    """Write the templates."""
+    store = cluster.store("default")
+    store.init()
+    store.close()
+
+
+def running() -> Cluster:
+    """Return the server of this test run; skip the test (fail in CI) where there is none."""
+    found = _running()
+    if isinstance(found, Missing):
+        missing = f"Elasticsearch for tests: {found}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return found
+
+
+@contextmanager
+def environment(cluster: Cluster) -> Iterator[str]:
+    """Give a name that nobody used; afterwards its indices are gone, or closed at least."""
+    name = "t" + uuid.uuid4().hex[:12]
+    yield name
+    with suppress(OSError):  # 404: nothing was written
+        cluster.ask("POST", f"/*-{name}/_close?expand_wildcards=all&allow_no_indices=true")
+    for pattern in (f"soc-alerts-{name}-*", *(f"soc-{k}-{name}" for k in KINDS)):
+        with suppress(OSError):
+            cluster.ask("DELETE", f"/{pattern}")
+
+
+KINDS = ("workflow", "leases", "checkpoints", "positions", "days")
