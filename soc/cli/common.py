@@ -31,6 +31,10 @@ FieldsOption = Annotated[
     str | None,
     typer.Option("--fields", help=_("Only these fields, separated by commas: source.ip,user.")),
 ]
+FailOnOption = Annotated[
+    str | None,
+    typer.Option("--fail-on", help=_("Exit with 1 for findings of this level or above.")),
+]
 FullOption = Annotated[bool, typer.Option("--full", help=_("Do not shorten cells of the table."))]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help=_("No notes and no progress."))]
 SinceOption = Annotated[
@@ -82,6 +86,18 @@ def moment(text: str | None, now: datetime) -> datetime | None:
             _("{text!r} is not a time").format(text=text),
             hint=_("2h, 3d, 2026-11-22 or 2026-11-22T08:00:00Z"),
         ) from error
+
+
+def levels_from(level: str | None) -> tuple[str, ...]:
+    """Return this level and those above it, none without one; raise UsageError if unknown."""
+    from soc.model.finding import LEVELS
+
+    if level is None:
+        return ()
+    if level not in LEVELS:
+        problem = _("{level!r} is not a level").format(level=level)
+        raise UsageError(problem, hint=", ".join(LEVELS))
+    return LEVELS[LEVELS.index(level) :]
 
 
 def zone_named(name: str | None) -> tzinfo:

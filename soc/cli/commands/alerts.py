@@ -16,6 +16,7 @@ from soc.cli.common import (
     SinceOption,
     StoreOption,
     UntilOption,
+    levels_from,
     moment,
     opened,
     settings,
@@ -108,7 +109,6 @@ def list_(
 
 def _narrowed(query: str, state: str, level: str | None) -> str:
     from soc.model.alert import STATES
-    from soc.model.finding import LEVELS
 
     parts = [f"({query})"] if query.strip() else []
     if state not in ("open", "all", *STATES):
@@ -118,11 +118,8 @@ def _narrowed(query: str, state: str, level: str | None) -> str:
         parts.append("NOT soc.alert.state:closed")
     elif state != "all":
         parts.append(f"soc.alert.state:{state}")
-    if level is not None:
-        if level not in LEVELS:
-            problem = _("{level!r} is not a level").format(level=level)
-            raise UsageError(problem, hint=", ".join(LEVELS))
-        parts.append(f"rule.level:({' OR '.join(LEVELS[LEVELS.index(level) :])})")
+    if wanted := levels_from(level):
+        parts.append(f"rule.level:({' OR '.join(wanted)})")
     return " AND ".join(parts)
 
 

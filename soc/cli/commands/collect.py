@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,6 +28,9 @@ from soc.i18n import _, ngettext
 
 if TYPE_CHECKING:
     from soc.model.event import Event
+    from soc.run.captures import Captures
+    from soc.run.collecting import Reading
+    from soc.run.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -67,23 +70,11 @@ def file(
     Example: soc collect file /var/log/auth.log --to-store
     """
     from soc.model.time import now
-    from soc.run.collecting import Reading, files_in, read_all
+    from soc.run.collecting import Reading
 
     config = settings(store=store)
-    found = files_in(paths)
-    how = Reading(now(), zone_named(zone), config.node.name, unit, parser)
-    problems: list[SocError] = []
-
-    def tell(error: SocError) -> None:
-        problems.append(error)
-        show(error)
-
-    total = sum(path.stat().st_size for path in found if path.is_file())
-    with progress(_("reading"), total, quiet=quiet) as advance:
-        events = read_all(found, how, problem=tell, advance=advance)
-        _deliver(events, to_store, config, format, json, output, fields, quiet)
-    if problems:
-        raise typer.Exit(Exit.INPUT)
+    how = Reading(now(), zone_named(zone), config.node.name, unit or config.node.unit, parser)
+    _read(paths, how, config, None, (to_store, format, json, output, fields, quiet))
 
 
 @app.command()
@@ -108,27 +99,13 @@ def pcap(
     """
     from soc.model.time import now
     from soc.run.captures import Captures
-    from soc.run.collecting import Reading, files_in, read_all
+    from soc.run.collecting import Reading
 
     config = settings(store=store)
-    found = files_in(paths)
     how = Reading(now(), zone_named(None), config.node.name, unit or config.node.unit)
-    problems: list[SocError] = []
-
-    def tell(error: SocError) -> None:
-        problems.append(error)
-        show(error)
-
     kept = config.paths.state / "files"
-    total = sum(path.stat().st_size for path in found if path.is_file())
-    with (
-        Captures(how, kept, config.rules.paths, tell, lambda why: note(str(why))) as captures,
-        progress(_("reading"), total, quiet=quiet) as advance,
-    ):
-        events = read_all(found, how, problem=tell, advance=advance, capture=captures.events)
-        _deliver(events, to_store, config, format, json, output, fields, quiet)
-    if problems:
-        raise typer.Exit(Exit.INPUT)
+    with Captures(how, kept, config.rules.paths, show, lambda why: note(str(why))) as captures:
+        _read(paths, how, config, captures, (to_store, format, json, output, fields, quiet))
 
 
 @app.command()
@@ -168,7 +145,7 @@ def stdin(
         parser=parser,
         mode="raw",
     )
-    _deliver(events, to_store, config, format, json, output, fields, quiet)
+    _deliver(events, config, (to_store, format, json, output, fields, quiet))
 
 
 @app.command()
@@ -189,16 +166,39 @@ def parsers(
             write({"name": plugin.name, "summary": plugin.summary()})
 
 
-def _deliver(
-    events: "Iterable[Event]",
-    to_store: bool,
-    config: Any,  # noqa: ANN401 - soc.run.settings is imported late
-    format: Format | None,
-    json: bool,
-    output: Path | None,
-    fields: str | None,
-    quiet: bool,
+Delivery = tuple[bool, Format | None, bool, Path | None, str | None, bool]
+"""The options to_store, format, json, output, fields and quiet."""
+
+
+def _read(
+    paths: list[Path],
+    how: "Reading",
+    config: "Settings",
+    captures: "Captures | None",
+    delivery: Delivery,
 ) -> None:
+    from soc.run.collecting import files_in, read_all
+
+    problems: list[SocError] = []
+
+    def tell(error: SocError) -> None:
+        problems.append(error)
+        show(error)
+
+    if captures:
+        captures.problem = tell
+    found = files_in(paths)
+    total = sum(path.stat().st_size for path in found if path.is_file())
+    with progress(_("reading"), total, quiet=delivery[-1]) as advance:
+        capture = captures.events if captures else None
+        events = read_all(found, how, problem=tell, advance=advance, capture=capture)
+        _deliver(events, config, delivery)
+    if problems:
+        raise typer.Exit(Exit.INPUT)
+
+
+def _deliver(events: "Iterable[Event]", config: "Settings", delivery: Delivery) -> None:
+    to_store, format, json, output, fields, quiet = delivery
     if not to_store:
         with results(COLUMNS, format, json=json, output=output, fields=fields) as write:
             for event in events:

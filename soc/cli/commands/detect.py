@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soc.cli.common import (
+    FailOnOption,
     FieldsOption,
     FormatOption,
     FullOption,
@@ -18,6 +19,7 @@ from soc.cli.common import (
     RulesOption,
     UnitOption,
     ZoneOption,
+    levels_from,
     settings,
     zone_named,
 )
@@ -50,10 +52,7 @@ def command(
         list[str], typer.Argument(help=_("Log files or folders of them; - reads standard input."))
     ],
     rules: RulesOption = None,
-    fail_on: Annotated[
-        str | None,
-        typer.Option("--fail-on", help=_("Exit with 1 for findings of this level or above.")),
-    ] = None,
+    fail_on: FailOnOption = None,
     raw: Annotated[
         bool, typer.Option("--raw", help=_("Standard input holds raw records, not events."))
     ] = False,
@@ -79,7 +78,6 @@ def command(
     Example: soc detect /var/log/auth.log Security.evtx portal.pcap --fail-on high
     Example: soc collect file access.log | soc detect - | jq .rule.name
     """
-    from soc.model.finding import LEVELS
     from soc.model.time import now
     from soc.run.captures import Captures
     from soc.run.collecting import Reading
@@ -88,10 +86,7 @@ def command(
 
     if raw and events:
         raise UsageError(_("--raw and --events contradict each other"), hint=_("leave one out"))
-    if fail_on is not None and fail_on not in LEVELS:
-        raise UsageError(
-            _("{level!r} is not a level").format(level=fail_on), hint=", ".join(LEVELS)
-        )
+    failing = levels_from(fail_on)
     config = settings(rules=rules)
     loaded = detection(config.rules.paths)
     for rejection in loaded.report.rejected:
@@ -115,7 +110,7 @@ def command(
         _tell(summary)
     if problems:
         raise typer.Exit(Exit.INPUT)
-    if fail_on and any(summary.levels[level] for level in LEVELS[LEVELS.index(fail_on) :]):
+    if any(summary.levels[level] for level in failing):
         raise typer.Exit(Exit.FINDINGS)
 
 

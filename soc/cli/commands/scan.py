@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soc.cli.common import (
+    FailOnOption,
     FieldsOption,
     FormatOption,
     FullOption,
@@ -16,6 +17,7 @@ from soc.cli.common import (
     QuietOption,
     StoreOption,
     UnitOption,
+    levels_from,
     opened,
     settings,
 )
@@ -23,7 +25,7 @@ from soc.cli.failures import show
 from soc.cli.output import Column, results
 from soc.cli.table import level_column
 from soc.cli.terminal import note, progress
-from soc.errors import Exit, SocError, UsageError
+from soc.errors import Exit, SocError
 from soc.i18n import _, ngettext
 
 if TYPE_CHECKING:
@@ -47,10 +49,7 @@ def command(
         list[Path] | None,
         typer.Option("--rules", help=_("A YARA file or folder instead of the configured ones.")),
     ] = None,
-    fail_on: Annotated[
-        str | None,
-        typer.Option("--fail-on", help=_("Exit with 1 for findings of this level or above.")),
-    ] = None,
+    fail_on: FailOnOption = None,
     to_store: Annotated[
         bool, typer.Option("--to-store", help=_("Store the events and raise alerts, each once."))
     ] = False,
@@ -72,13 +71,9 @@ def command(
     Example: soc scan /var/www --fail-on high
     Example: soc scan upload.zip --json | jq .reason
     """
-    from soc.model.finding import LEVELS
     from soc.run.scanning import yara_rules
 
-    if fail_on is not None and fail_on not in LEVELS:
-        raise UsageError(
-            _("{level!r} is not a level").format(level=fail_on), hint=", ".join(LEVELS)
-        )
+    failing = levels_from(fail_on)
     config = settings(store=store)
     loaded = yara_rules(rules or (), config.rules.paths)
     for rejection in loaded.rejected:
@@ -102,7 +97,7 @@ def command(
         _tell(scan, len(problems))
     if problems:
         raise typer.Exit(Exit.INPUT)
-    if fail_on and any(scan.summary.levels[level] for level in LEVELS[LEVELS.index(fail_on) :]):
+    if any(scan.summary.levels[level] for level in failing):
         raise typer.Exit(Exit.FINDINGS)
 
 
