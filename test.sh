@@ -63,8 +63,8 @@ stage format ruff format --check .
 stage types mypy
 stage imports lint-imports
 case $mode in
-quick) stage tests pytest -q -n 2 -m "not slow and not soak" ;;
-full) stage tests pytest -q -n 2 -m "not soak" ;;
+quick) stage tests pytest -q -n 2 -m "not slow and not soak and not elastic" ;;
+full) stage tests pytest -q -n 2 -m "not soak and not elastic" ;;
 soak) stage tests pytest -q -m soak ;;
 esac
 echo "== time spent$budget"
