@@ -88,7 +88,7 @@ def command(
         raise UsageError(_("--raw and --events contradict each other"), hint=_("leave one out"))
     failing = levels_from(fail_on)
     config = settings(rules=rules)
-    loaded = detection(config.rules.paths)
+    loaded = detection(config.rules.paths, state=config.paths.state)
     for rejection in loaded.report.rejected:
         note(_("rule left out: {why}").format(why=rejection), quiet=quiet)
     mode: Any = "raw" if raw else "events" if events else "auto"

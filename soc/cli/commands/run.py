@@ -54,7 +54,7 @@ def command(
     state = config.paths.state
     key = node_key(state)
     with only_one(state, "run"):
-        loaded = detection(config.rules.paths)
+        loaded = detection(config.rules.paths, state=config.paths.state)
         for rejection in loaded.report.rejected:
             note(_("rule left out: {why}").format(why=rejection))
         found = open_store(config.store.url)
