@@ -170,16 +170,11 @@ def decided(reason: Reason) -> Reason:
     )
 
 
-def because(rule: Rule, view: View, names: Names) -> Reason | None:
-    """Return `decided(explain(...))` when the rule matches, else None; in one go.
-
-    Of a match only what matched is kept, so whatever fails needs no tree.
-    """
-    return because_condition(rule.condition, rule, view, names)
-
-
 def because_condition(node: Condition, rule: Rule, view: View, names: Names) -> Reason | None:
-    """Return why a part of the condition holds, None when it does not."""
+    """Return `decided(explain(...))` of a part of the condition, None when it does not hold.
+
+    In one go: of a match only what matched is kept, so whatever fails needs no tree.
+    """
     if node.kind == "selection":
         inner = _because_selection(rule.selections[node.label], view, names)
         if inner is None:

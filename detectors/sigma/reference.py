@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
-from detectors.sigma.evaluate import because, explain
+from detectors.sigma.evaluate import decided, explain, matches
 from detectors.sigma.pipeline import Pipelines, Source
 from detectors.sigma.rule import Rule
 from detectors.sigma.values import View
@@ -113,9 +113,8 @@ def _different(sources: tuple[Source, ...]) -> tuple[Source, ...]:
 def finding(rule: Rule, sources: tuple[Source, ...], view: View) -> Finding | None:
     """Return what a rule says about an event, None when it does not match."""
     for source in sources:
-        reason = because(rule, view, source.names)
-        if reason is not None:
-            return told(rule, view.event, reason)
+        if matches(rule, view, source.names):
+            return told(rule, view.event, decided(explain(rule, view, source.names)))
     return None
 
 

@@ -109,14 +109,14 @@ def test_a_rule_that_fails_costs_itself_and_is_counted(
 ) -> None:
     texts = [rule("s: {event.dataset: test}\ncondition: s", number=n) for n in (1, 2)]
     engine = reference(tmp_path, *texts)
-    original = evaluate.because
+    original = evaluate.matches
 
     def broken(found: Any, *rest: Any, **more: Any) -> Any:
         if found.info.title == "Rule 1":
             raise ZeroDivisionError
         return original(found, *rest, **more)
 
-    monkeypatch.setattr(module, "because", broken)
+    monkeypatch.setattr(module, "matches", broken)
     assert [f.rule.title for f in engine.evaluate(EVENT)] == ["Rule 2"]
     assert dict(engine.errors) == {engine.rules[0].id: 1}
 
