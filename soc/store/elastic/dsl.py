@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from soc.model.time import iso
 from soc.store import query as q
-from soc.store.elastic.fields import LONGEST_WORD, WORDS, leaves
+from soc.store.elastic.fields import LONGEST_WORD, WORDY, leaves
 from soc.store.elastic.regexp import translated
 from soc.store.elastic.wire import ANY, UNMAPPED
 from soc.store.lucene import LAST_ADDRESS
@@ -28,8 +28,7 @@ EVERY: Final[Dsl] = {"match_all": {}}
 MAX_DEPTH: Final = 12
 """Of ours; each costs the server two of its 30 levels."""
 _INT64: Final = 1 << 63
-_EPOCH_SECOND: Final = timedelta(milliseconds=1)
-_LONGEST_TOKEN: Final = LONGEST_WORD
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ class _Compiler:
             case q.Exists(name):
                 return self.exists(source(name), over)
             case q.Words(name, words):
-                return self.words(name, words)
+                return self.words(name, words, over)
             case q.Wildcard(name, pattern):
                 return self.pattern(name, "wildcard", _wildcard(pattern), over)
             case q.Regex(name, pattern):
@@ -153,20 +152,20 @@ class _Compiler:
             ]
         )
 
-    def words(self, name: str | None, words: tuple[str, ...]) -> Dsl:
+    def words(self, name: str | None, words: tuple[str, ...], over: bool) -> Dsl:
         text = " ".join(words)
         if name is None:
             self.marks.add(ANY)
-            return {"match_phrase": {WORDS: text}}
+            return either([{"match_phrase": {one: text}} for one in WORDY])
         if source(name) not in leaves():
-            return self.unmapped(name)
+            return self.unmapped(name, over)
         self.known(name)
         return {"match_phrase": {name: text}}
 
     def known(self, name: str) -> None:
         self.fields |= {name, source(name)}
 
-    def unmapped(self, name: str, over: bool = True) -> Dsl:
+    def unmapped(self, name: str, over: bool) -> Dsl:
         self.marks |= {UNMAPPED, source(name)}
         return self.inexact({"term": {"soc.index.names": source(name)}}, over)
 
@@ -174,7 +173,7 @@ class _Compiler:
         """Return a wildcard or regular expression; `made` is None where the server knows none."""
         if name is None:
             self.marks.add(ANY)
-            return {form: {WORDS: {"value": made}}}
+            return either([{form: {one: {"value": made}}} for one in WORDY])
         if source(name) not in leaves():
             if made is None or kind(name) == "text":
                 return self.unmapped(name, over)
@@ -212,7 +211,7 @@ class _Compiler:
             return self.unmapped(name, over)
         self.marks |= {UNMAPPED, name}
         if isinstance(node, q.Equals):
-            return {"term": {"soc.index.tokens": f"{name}={node.value}"[:_LONGEST_TOKEN]}}
+            return {"term": {"soc.index.tokens": f"{name}={node.value}"[:LONGEST_WORD]}}
         if not isinstance(node, q.Range):
             return self.unmapped(name, over)
         low = f"{name}={'' if node.low is None else node.low}"
@@ -227,7 +226,7 @@ class _Compiler:
             self.exact = False
         bounds: dict[str, str] = {"format": "strict_date_optional_time"}
         if low is not None:
-            bounds["gte"] = _millis(low) if over or whole else _millis(low + _EPOCH_SECOND)
+            bounds["gte"] = _millis(low) if over or whole else _millis(low + _MILLISECOND)
         if high is not None:
             bounds["lt" if whole or not over else "lte"] = _millis(high)
         return {"range": {name: bounds}}

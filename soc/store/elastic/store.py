@@ -19,6 +19,7 @@ from soc.store.elastic import alerts, work
 from soc.store.elastic.bulk import Bulk, Item
 from soc.store.elastic.client import Client
 from soc.store.elastic.names import Names, document_id
+from soc.store.elastic.roles import Keys
 from soc.store.elastic.search import Search
 from soc.store.elastic.streams import Streams
 from soc.store.elastic.tail import tail
@@ -38,6 +39,7 @@ class ElasticStore:
         self._client = Client.connect(url, access)
         self._names = Names(access.environment)
         self._streams = Streams(self._client, self._names)
+        self.keys = Keys(self._client, self._names)
         self._dirty: set[str] = set()
         self._ready = False
         self._lock = threading.Lock()
@@ -149,9 +151,10 @@ class ElasticStore:
         names = list(wanted)
         for start in range(0, len(names), PAGE):
             part = names[start : start + PAGE]
-            # Twice as many: an id can stand on both sides of a rollover.
+            # Twice as many: an id can stand on both sides of a rollover; the first one counts.
             body = {"query": {"ids": {"values": part}}, "size": 2 * PAGE}
-            for hit in self._client.search(index, body):
+            hits = self._client.search(index, body)
+            for hit in sorted(hits, key=lambda hit: str(hit["_index"]), reverse=True):
                 found[wanted[hit["_id"]]] = decode(hit["_source"])
         return [found[one] for one in ids if one in found]
 

@@ -206,12 +206,18 @@ def _sorted(event: Event) -> tuple[Event, Event, _Helper]:
         elif name == "event.original" and type(value) is str:
             plain[name] = value
             continue
-        if type(value) in (list, dict):
+        if type(value) is list and place.text and _plain_texts(value):
+            fits = True
+        elif type(value) in (list, dict):
             fits = _complex(name, value, helper)
         else:
             fits = _single(name, place, value, helper)
         (plain if fits else rest)[name] = value
     return plain, rest, helper
+
+
+def _plain_texts(value: list[Any]) -> bool:
+    return all(type(one) is str and len(one) <= LONGEST_WORD for one in value)
 
 
 def _single(name: str, place: Place, value: Any, helper: _Helper) -> bool:  # noqa: ANN401
@@ -292,12 +298,25 @@ def decode(source: dict[str, Any]) -> Event:
     source.pop(HELPER, None)
     rest = source.pop(REST, None)
     reason = source.pop(REASON, None)
-    event = flatten(source)
+    try:
+        event: Event = {}
+        _open(source, "", event)
+    except RecursionError:  # of a foreign writer
+        event = flatten(source)
     if reason is not None:
         event[REASON] = reason
     if type(rest) is str:
         event.update(orjson.loads(rest))
     return event
+
+
+def _open(node: dict[str, Any], prefix: str, event: Event) -> None:
+    """Flatten a document in half the time of `flatten`, which knows no limit of depth."""
+    for key, value in node.items():
+        if type(value) is dict:
+            _open(value, f"{prefix}{key}.", event)
+        else:
+            event[prefix + key] = value
 
 
 def resent(source: dict[str, Any]) -> bool:
