@@ -9,11 +9,9 @@ from functools import cache
 from typing import Any, Final
 
 from collectors.frame import Context, Frame, Source
-from collectors.parsing import KIND, Fields, Parser
-from collectors.parsing import parser as parser_named
+from collectors.parsing import Fields, Parser, parsers
 from soc.model.event import ECS_VERSION, Event, event_id
 from soc.model.time import iso
-from soc.registry import plugins
 
 MAX_SKEW: Final = timedelta(minutes=5)
 ENVELOPE: Final = (
@@ -161,8 +159,7 @@ def parsers_of(program: str) -> tuple[Parser, ...]:
 @cache
 def _by_program() -> dict[str, tuple[Parser, ...]]:
     known: dict[str, tuple[Parser, ...]] = {}
-    for name in plugins(KIND):
-        parser = parser_named(name)
+    for parser in parsers():
         for program in parser.programs:
             known[program.casefold()] = (*known.get(program.casefold(), ()), parser)
     return known

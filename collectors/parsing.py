@@ -23,6 +23,7 @@ becomes an event with `error.message`, and reading goes on. It must not raise an
 must return in time linear in the record's length.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +36,7 @@ from soc.registry import plugins
 
 Fields = dict[str, Any]
 KIND = "collectors.parsers"
+log = logging.getLogger("soc.collect")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +89,15 @@ def parser(name: str) -> Parser:
     if found is None:
         raise ContentError(f"no parser is called {name!r}", hint=", ".join(plugins(KIND)))
     return from_module(name, found.load())
+
+
+@cache
+def parsers() -> tuple[Parser, ...]:
+    """Return every parser that loads, in name order; a broken one is one warning."""
+    found = []
+    for name in plugins(KIND):
+        try:
+            found.append(parser(name))
+        except ContentError as error:
+            log.warning("%s", error)
+    return tuple(found)

@@ -7,9 +7,8 @@ from typing import Any, Final
 import orjson
 
 from collectors.framing.json_documents import DocumentCutter
-from collectors.parsing import KIND, Parser, parser
-from soc.errors import ContentError, InputError
-from soc.registry import plugins
+from collectors.parsing import Parser, parser, parsers
+from soc.errors import InputError
 
 HEAD: Final = 1 << 16
 """Bytes that recognition looks at."""
@@ -80,22 +79,12 @@ def _text(records: list[bytes]) -> list[str]:
 def _most_claiming(records: list[str]) -> Parser | None:
     best: tuple[bool, int] = (False, 0)
     chosen: Parser | None = None
-    for candidate in _candidates() if records else ():
+    for candidate in parsers() if records else ():
         claims = sum(map(candidate.recognise, records))
         rank = (not candidate.generic, claims)
         if claims >= _SHARE * len(records) and rank > best:
             best, chosen = rank, candidate
     return chosen
-
-
-def _candidates() -> list[Parser]:
-    found = []
-    for name in plugins(KIND):
-        try:
-            found.append(parser(name))
-        except ContentError:  # a broken plugin must not keep the others from working
-            continue
-    return found
 
 
 def _is_binary(head: bytes) -> bool:

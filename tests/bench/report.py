@@ -1,6 +1,7 @@
 """Run the benchmarks one after the other and write what they print to docs/benchmarks.md.
 
-python -m tests.bench.report [NAME ...]     all of them takes about ten minutes
+python -m tests.bench.report               all of them, about ten minutes
+python -m tests.bench.report NAME [ARG ...]  one of them, with arguments of its own
 """
 
 import os
@@ -8,6 +9,7 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 from tests.data import ROOT
 
@@ -16,6 +18,7 @@ BENCHES = {
     "parsers": ["--seconds", "2"],
     "store": ["--events", "1000000"],
     "sigma_reference": [],
+    "sigma": ["--rounds", "3"],
     "packets": [],
     "yara": [],
 }
@@ -38,27 +41,30 @@ def machine() -> str:
     )
 
 
-def section(name: str) -> str:
-    """Run one benchmark and return its section."""
-    words = ["python", "-m", f"tests.bench.{name}", *BENCHES[name]]
+def section(name: str, arguments: list[str]) -> str:
+    """Run one benchmark and return its section; paths of this machine are not told."""
+    words = ["python", "-m", f"tests.bench.{name}", *arguments]
     before = machine()
     ran = subprocess.run(
         [sys.executable, *words[1:]], cwd=ROOT, capture_output=True, text=True, check=True
     )
     said = ran.stdout.strip()
     table = said if said.startswith("|") else f"```\n{said}\n```"
-    return f"\n## {name}\n\n`{' '.join(words)}`\n\n{before}\n\n{table}\n"
+    return (
+        f"\n## {name}\n\n`{' '.join(Path(word).name for word in words)}`\n\n{before}\n\n{table}\n"
+    )
 
 
 def main() -> None:
-    """Renew the sections that are named, all of them without a name."""
-    wanted = sys.argv[1:] or list(BENCHES)
+    """Renew the section that is named, all of them without a name."""
+    name, *arguments = sys.argv[1:] or [""]
+    wanted = {name: arguments or BENCHES[name]} if name else BENCHES
     text = PAGE.read_text("utf-8") if PAGE.exists() else INTRODUCTION
     head, *parts = text.split("\n## ")
     sections = {part.partition("\n")[0]: f"\n## {part}" for part in parts}
-    for name in wanted:
+    for name, given in wanted.items():
         print(name, file=sys.stderr)
-        sections[name] = section(name)
+        sections[name] = section(name, given)
         body = "".join(f"{part.rstrip()}\n" for part in sections.values())
         PAGE.write_text(f"{head.rstrip()}\n{body}", "utf-8")
 

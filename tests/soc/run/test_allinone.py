@@ -163,3 +163,23 @@ def test_retention_drops_whole_days_and_says_so(
         run._retain()
     assert messages(store) == [f"day {day}" for day in range(2, 10)]
     assert "events-2026-11-22 was dropped" in caplog.text
+
+
+def test_leases_are_looked_at_at_the_start_and_then_every_few_seconds(
+    store: Store, log: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from soc.errors import Refused
+
+    clock, looks = Clock(), list[bool]()
+
+    def tend(start: bool) -> None:
+        looks.append(start)
+        if start:
+            raise Refused("somebody acts at the moment")
+
+    run = runner(store, log, clock, tend=tend)
+    for _ in range(20):
+        run._tend()
+        clock.at += timedelta(seconds=1)
+    assert looks == [True, False, False, False]
+    assert caplog.text.count("somebody acts") == 1
