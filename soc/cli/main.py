@@ -17,6 +17,7 @@ A command is one file, `soc/cli/commands/NAME.py`:
 - It raises SocError, or `typer.Exit(Exit.FINDINGS)`; it prints no error and catches no bug.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 from soc.cli.failures import report, usage
+from soc.cli.terminal import Notes
 from soc.errors import Exit, SocError, UsageError
 from soc.i18n import _
 from soc.registry import Plugin, plugins
@@ -198,6 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(
                 encoding=None if stream.isatty() else "utf-8", errors="backslashreplace"
             )
+    logging.basicConfig(handlers=[Notes()], level=logging.WARNING)
     try:
         get_command(app).main(args=arguments, prog_name="soc")
     finally:

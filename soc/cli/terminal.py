@@ -1,5 +1,6 @@
 """What people see beside the data: notes and progress, on stderr and only as safe text."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,14 @@ def note(text: str, *, quiet: bool = False) -> None:
     """Write a line for a person to stderr."""
     if not quiet:
         sys.stderr.write(safe(text) + "\n")
+
+
+class Notes(logging.Handler):
+    """Writes the log's lines as notes: one line each, safe to print."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        note(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
 def is_terminal(stream: TextIO) -> bool:
