@@ -14,6 +14,8 @@ from tests.command import Ran, soc
 from tests.data import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+SIMULATED = {"SOC_PLAYBOOKS__PACKET_FILTER": "simulated"}
+"""No test of a document looks at this machine's packet filter."""
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -36,7 +38,7 @@ def run(command: str, home: Path) -> Ran:
         name, *arguments = shlex.split(part)
         assert name == "soc", f"a console block runs something else than soc: {part}"
         inside = [f"{ROOT}/{word}" if word.startswith("soc/demo") else word for word in arguments]
-        ran = soc(*inside, home=home, input=output)
+        ran = soc(*inside, home=home, input=output, environ=SIMULATED)
         output = ran.out.encode()
     return ran
 
