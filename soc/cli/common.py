@@ -132,9 +132,7 @@ def settings(*, store: str | None = None, rules: list[Path] | None = None) -> "S
 @contextmanager
 def opened(url: str | None) -> Iterator["Store"]:
     """Open the configured store, or the one at this URL, and close it again."""
-    from soc.store.open import open_store
-
-    store = open_store(settings(store=url).store.url)
+    store = settings(store=url).store.open()
     try:
         yield store
     finally:

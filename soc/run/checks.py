@@ -216,14 +216,12 @@ def _pipelines(rules: "Sequence[Rule]") -> Checks:
 
 
 def _store(settings: Settings) -> Checks:
-    from soc.store.open import open_store
-
     url = settings.store.url
     place = Path(url.removeprefix("sqlite:"))
     if url.startswith("sqlite:") and not place.exists():
         yield Check("store", "ok", _("{path}: not made yet").format(path=url))
         return
-    store = open_store(url)
+    store = settings.store.open()
     try:
         info = store.info()
     finally:

@@ -17,8 +17,11 @@ import rules
 from soc import config
 from soc.config import Config, Flags, Sources
 from soc.config.options import Options
+from soc.config.secret import SecretRef
 from soc.errors import ContentError
 from soc.registry import plugins
+from soc.store.base import Store
+from soc.store.open import Access, open_store
 
 KIND: Final = "soc.run.options"
 """Third parties declare a section `NAME` by a plugin of this kind that defines `OPTIONS`."""
@@ -60,10 +63,22 @@ class PathsOptions(Options):
 
 
 class StoreOptions(Options):
-    """`[store]`: where events and alerts live."""
+    """`[store]`: where events and alerts live; for a cluster also the key, or a user, and its CA.
+
+    Who makes keys for others gives `user` and `password`: a key may not do that.
+    """
 
     url: Annotated[str, AfterValidator(_store_url)]
     environment: Annotated[str, AfterValidator(_index_part)] = "default"
+    api_key: SecretRef | None = None
+    user: str = ""
+    password: SecretRef | None = None
+    ca: Annotated[Path, AfterValidator(_home)] | None = None
+
+    def open(self) -> Store:
+        """Open the store; raise ContentError or StoreError."""
+        access = Access(self.environment, self.api_key, self.ca, self.user, self.password)
+        return open_store(self.url, access)
 
 
 class NodeOptions(Options):

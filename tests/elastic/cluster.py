@@ -27,6 +27,8 @@ from soc.store.elastic import ElasticStore
 from soc.store.open import Access
 from tests.elastic.server import Missing, Node, single
 
+KINDS = ("workflow", "leases", "checkpoints", "positions", "days")
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -120,6 +122,3 @@ def environment(cluster: Cluster) -> Iterator[str]:
     for pattern in (f"soc-alerts-{name}-*", *(f"soc-{k}-{name}" for k in KINDS)):
         with suppress(OSError):
             cluster.ask("DELETE", f"/{pattern}")
-
-
-KINDS = ("workflow", "leases", "checkpoints", "positions", "days")

@@ -8,10 +8,6 @@ from soc.store.elastic import ElasticStore
 from tests.elastic.cluster import Cluster, environment, running
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "elastic: needs a real Elasticsearch server")
-
-
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
     """The server of this test run."""

@@ -206,9 +206,8 @@ def _deliver(events: "Iterable[Event]", config: "Settings", delivery: Delivery) 
         return
     from soc.model.time import now
     from soc.run.collecting import store_all
-    from soc.store.open import open_store
 
-    store = open_store(config.store.url)
+    store = config.store.open()
     try:
         stored = store_all(events, store, now)
     finally:

@@ -1,6 +1,5 @@
 """All in one: follow the configured files, store, detect, raise alerts."""
 
-import logging
 import signal
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -35,7 +34,6 @@ def command(
     from soc.run.node import node_key, only_one
     from soc.run.settings import zone
     from soc.store.base import Retention
-    from soc.store.open import open_store
 
     config = settings(store=store, rules=rules)
     if not config.inputs:
@@ -43,7 +41,6 @@ def command(
             _("there is nothing to follow: the configuration has no [[inputs]]"),
             hint="soc init; soc config show --origin",
         )
-    logging.basicConfig(handlers=[_Notes()], level=logging.WARNING)
     stop = Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -57,7 +54,7 @@ def command(
         loaded = detection(config.rules.paths, state=config.paths.state)
         for rejection in loaded.report.rejected:
             note(_("rule left out: {why}").format(why=rejection))
-        found = open_store(config.store.url)
+        found = config.store.open()
         runner = Runner(
             store=found,
             inputs=[
@@ -92,13 +89,6 @@ def _tend(config: "Settings", start: bool) -> None:
 
     for drift in tend(config, start=start):
         note(f"{drift.claim.resource}: {drift.found}; {drift.done}")
-
-
-class _Notes(logging.Handler):
-    """Writes the log's lines as notes: one line each, safe to print."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        note(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
 def _tell(finding: "Finding") -> None:

@@ -16,10 +16,6 @@ from soc.store.sqlite import SqliteStore
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "elastic: needs a real Elasticsearch server")
-
-
 @contextmanager
 def sqlite(folder: Path) -> Iterator[Store]:
     yield SqliteStore(folder)
