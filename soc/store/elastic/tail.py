@@ -39,9 +39,7 @@ def tail(client: Client, streams: Streams, pattern: str, cursor: str | None, lim
     """Return up to `limit` events behind the cursor."""
     seen = read(cursor)
     shards = _shards(client, pattern)
-    position: Cursor = {
-        one.index.name: dict(seen[one.index.name]) for one in shards if one.index.name in seen
-    }
+    position = _kept(streams, pattern, seen, {one.index.name for one in shards})
     events: list[Event] = []
     refreshed: set[str] = set()
     while len(events) < limit:
@@ -72,6 +70,13 @@ def read(cursor: str | None) -> Cursor:
     except (ValueError, AttributeError, TypeError):
         hint = "pass the cursor of the batch before"
         raise UsageError("not a cursor of this store", hint=hint) from None
+
+
+def _kept(streams: Streams, pattern: str, seen: Cursor, answering: set[str]) -> Cursor:
+    """Return the cursor without indices that are gone; one that only does not answer stays."""
+    if not seen.keys() <= answering:
+        answering = answering | {one.name for one in streams.backing(pattern)}
+    return {name: dict(shards) for name, shards in seen.items() if name in answering}
 
 
 def _shards(client: Client, pattern: str) -> list[Shard]:
