@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -104,12 +104,15 @@ def with_init(cluster: Cluster) -> None:
 def running() -> Cluster:
     """Return the server of this test run; skip the test (fail in CI) where there is none."""
     found = _running()
-    if isinstance(found, Missing):
-        missing = f"Elasticsearch for tests: {found}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return found
+    return absent(found) if isinstance(found, Missing) else found
+
+
+def absent(why: Missing) -> NoReturn:
+    """Skip the test, or fail it where CI=true."""
+    message = f"Elasticsearch for tests: {why}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 @contextmanager

@@ -283,7 +283,7 @@ def single(root: Path, heap: str = "1g") -> Node:
     node = Node(root, secrets.token_hex(16), heap=heap)
     node.configure(home)
     node.start(home)
-    node.wait()
+    _ready([node])
     return node
 
 
@@ -300,7 +300,16 @@ def cluster(root: Path, heap: str = "600m") -> list[Node]:
     for node in nodes:
         node.configure(home)
         node.start(home)
-    for node in nodes:
-        node.wait()
+    _ready(nodes)
     nodes[0].ask("/_cluster/health?wait_for_nodes=3&timeout=120s")
     return nodes
+
+
+def _ready(nodes: list[Node]) -> None:
+    try:
+        for node in nodes:
+            node.wait()
+    except BaseException:
+        for node in nodes:
+            node.kill()
+        raise

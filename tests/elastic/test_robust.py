@@ -2,6 +2,7 @@
 
 import json
 import random
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -206,19 +207,16 @@ def test_a_blocked_index_is_tried_again(cluster: Cluster, store: ElasticStore, p
 
 
 @pytest.fixture
-def own(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterator[Cluster]:
+def own(cluster: Cluster) -> Iterator[Cluster]:
     """A server that the test may kill."""
     if cluster.node is None:
         pytest.skip("the cluster of METROSOC_TEST_ES_URL is not ours to kill")
-    root = tmp_path_factory.mktemp("own", numbered=True)
-    for folder in (root, *root.parents):
-        if folder.stat().st_uid == 0 and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o011)
-    node = single(root, heap="600m")
-    found = of_node(node)
-    with_init(found)
-    yield found
-    node.stop()
+    with tempfile.TemporaryDirectory(prefix="metrosoc-es-") as root:
+        node = single(Path(root), heap="600m")
+        found = of_node(node)
+        with_init(found)
+        yield found
+        node.stop()
 
 
 def test_killed_and_started_again_in_mid_flow(own: Cluster) -> None:

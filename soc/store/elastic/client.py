@@ -190,5 +190,5 @@ def told(error: Any) -> str:  # noqa: ANN401
     while isinstance(error, dict) and len(reasons) < 3:
         reasons.append(f"{error.get('type', '')}: {error.get('reason', '')}")
         error = error.get("caused_by")
-    clean = [one.partition("Preview of field")[0].partition(". Preview")[0] for one in reasons]
-    return "; ".join(one.strip() for one in clean)[:500]
+    clean = [one.partition("Preview of field")[0].strip(" .") for one in reasons]
+    return "; ".join(clean)[:500]

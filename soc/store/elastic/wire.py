@@ -164,11 +164,9 @@ def encode(event: Event, name: str, *, resent: bool = False) -> bytes:
     if plain.get("@timestamp") != stamp:
         plain["@timestamp"] = stamp
         rest["@timestamp"] = event["@timestamp"]
-    reason = plain.pop(REASON, None)
-    document = nest(plain)
+    reason = {REASON: plain.pop(REASON)} if REASON in plain else {}
+    document = nest(plain) | reason
     try:
-        if reason is not None:
-            document[REASON] = reason
         if rest:
             document[REST] = orjson.dumps(rest, option=_OPTIONS).decode()
         fields = helper.fields()
@@ -297,14 +295,13 @@ def decode(source: dict[str, Any]) -> Event:
     """Return the event that a stored document is; also of documents that others wrote."""
     source.pop(HELPER, None)
     rest = source.pop(REST, None)
-    reason = source.pop(REASON, None)
+    reason = {REASON: source.pop(REASON)} if REASON in source else {}
     try:
         event: Event = {}
         _open(source, "", event)
     except RecursionError:  # of a foreign writer
         event = flatten(source)
-    if reason is not None:
-        event[REASON] = reason
+    event |= reason
     if type(rest) is str:
         event.update(orjson.loads(rest))
     return event
