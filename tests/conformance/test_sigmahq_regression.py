@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+import pytest
 import yaml
 
 from collectors.reading import read_file
@@ -64,6 +65,7 @@ def events(path: Path) -> Iterator[Event]:
     return read_file(path, received=NOW)
 
 
+@pytest.mark.slow
 def test_each_sample_fires_its_rule_as_often_as_declared() -> None:
     rules = {rule.id: rule for rule in corpus().rules}
     missed, counted, exact = [], {}, 0
@@ -82,6 +84,7 @@ def test_each_sample_fires_its_rule_as_often_as_declared() -> None:
     assert exact == 198
 
 
+@pytest.mark.slow
 def test_all_rules_see_all_events_and_none_fails() -> None:
     reference = Reference(corpus().rules, pipelines())
     fired: set[str] = set()

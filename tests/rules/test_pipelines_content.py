@@ -54,6 +54,7 @@ def not_served() -> set[str]:
     return {row[1].strip().strip("`") for row in rows}
 
 
+@pytest.mark.slow
 def test_every_log_source_of_the_corpus_is_served_or_said_not_to_be() -> None:
     unserved = {shown(source) for source in corpus() if pipelines().route(source) is None}
     assert unserved == not_served()

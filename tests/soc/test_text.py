@@ -41,6 +41,7 @@ def test_harmless_code_points_come_out_unchanged() -> None:
     assert safe(HARMLESS) == HARMLESS
 
 
+@pytest.mark.slow
 def test_every_code_point_survives_json_and_none_comes_out_harmful() -> None:
     text = "".join(EVERYTHING[:0xD800] + EVERYTHING[0xE000:])
     line = safe_json(json.dumps(text, ensure_ascii=False))

@@ -133,6 +133,7 @@ def test_a_sparse_gigabyte_is_looked_at_in_part(tmp_path: Path, files: Path) -> 
     assert "only 67108864 of 1073741824 bytes" in result.notes[0]
 
 
+@pytest.mark.slow
 def test_memory_stays_bounded_over_large_files_and_bombs(tmp_path: Path, files: Path) -> None:
     (files / "zeros").write_bytes(bytes(32 << 20))
     (files / "bomb.gz").write_bytes(gzip.compress(bytes(300 << 20), 1))

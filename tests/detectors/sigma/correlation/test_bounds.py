@@ -109,6 +109,7 @@ def test_numbers_are_bounded_and_the_dropped_counted() -> None:
     assert correlator.counters["dropped_numbers"] == 50
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_under_a_million_groups() -> None:
     limits = Limits(groups=500, entries=1_000)
     correlator = Correlator([correlation(body) for body in BODIES.values()], limits)

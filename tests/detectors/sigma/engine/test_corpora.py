@@ -14,6 +14,7 @@ from tests.detectors.sigma import test_conformance as conformance
 from tests.detectors.sigma.engine.same import assert_same
 
 
+@pytest.mark.slow
 def test_conformance_cases_all_against_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "SAMPLE", 50)
     events = []
@@ -31,6 +32,7 @@ def test_conformance_cases_all_against_all(tmp_path: Path, monkeypatch: pytest.M
     assert assert_same(report.rules, Pipelines.load([pipeline]), events, rounds=1) > len(events)
 
 
+@pytest.mark.slow
 def test_the_records_of_our_own_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "SAMPLE", 4)
     report = load([ROOT / "rules" / "sigma"])

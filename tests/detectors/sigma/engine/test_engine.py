@@ -275,6 +275,7 @@ for _ in range(50_000):
     DEEP = [DEEP]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "value",
@@ -314,6 +315,7 @@ def test_hostile_values_change_nothing(tmp_path: Path, value: Any) -> None:
     assert not engine.errors
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_list_of_ten_thousand_values_is_bounded(tmp_path: Path) -> None:
     listed = "\n".join(f"  - 'value number {n}'" for n in range(10_000))
