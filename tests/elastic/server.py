@@ -46,10 +46,10 @@ def cache() -> Path:
 
 def installed() -> Path:
     """Return the server's home, fetched and unpacked when this is the first time."""
-    for program in ("java", "mvn", "openssl"):
+    home = cache() / COORDINATE.replace(":", "_")
+    for program in ("java", "openssl") if home.exists() else ("java", "openssl", "mvn"):
         if shutil.which(program) is None:
             raise Missing(f"{program} is not installed")
-    home = cache() / COORDINATE.replace(":", "_")
     if not home.exists():
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent) as scratch:

@@ -15,15 +15,22 @@ import orjson
 
 from soc.errors import StoreError
 from soc.store.base import Verdict
-from soc.store.elastic.client import ApiError, Client, TransportError, explained, refusal, told
+from soc.store.elastic.client import (
+    BUSY,
+    FIRST_WAIT,
+    ApiError,
+    Client,
+    TransportError,
+    explained,
+    refusal,
+    told,
+)
 from soc.store.elastic.names import document_id
 
 MAX_BYTES: Final = 5_000_000
 MAX_DOCUMENTS: Final = 2_000
 ATTEMPTS: Final = 8
-FIRST_WAIT: Final = 0.1
 LONGEST_WAIT: Final = 10.0
-_AGAIN: Final = (429, 502, 503, 504)
 
 
 @dataclass(slots=True)
@@ -76,7 +83,7 @@ class Bulk:
                 if error.status_code in (400, 413):
                     self._halve(waiting, reason)
                     return
-                if error.status_code not in _AGAIN:
+                if error.status_code not in BUSY:
                     raise reason from error
                 continue
             except TransportError as error:
@@ -114,7 +121,7 @@ class Bulk:
                 item.verdict = Verdict(item.id, "created")
             elif status == 409:
                 item.verdict = Verdict(item.id, "duplicate")
-            elif status in _AGAIN or status >= 500 or kind == "cluster_block_exception":
+            elif status in BUSY or status >= 500 or kind == "cluster_block_exception":
                 again.append(item)
             elif status == 403:
                 raise StoreError(

@@ -3,7 +3,9 @@
 What a search leaves out (a shard that failed, a time-out) is a failure here, never an empty answer.
 """
 
+import random
 import ssl
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,10 @@ from soc.store.open import Access
 
 Json = dict[str, Any]
 SECONDS: Final = 60
+BUSY: Final = (429, 502, 503, 504)
+TRIES: Final = 6
+FIRST_WAIT: Final = 0.1
+_READING: Final = ("_search", "_msearch", "_mget", "_pit", "_refresh", "_flush")
 _LOCAL: Final = ("127.0.0.1", "::1", "localhost")
 __all__ = ["ApiError", "Client", "ConnectionTimeout", "TransportError", "Unreachable"]
 
@@ -81,14 +87,23 @@ class Client:
         seconds: float = SECONDS,
         **parameters: Any,  # noqa: ANN401
     ) -> Json:
-        """Send a request and return its answer; with `missing` a 404 is the answer {}."""
+        """Send a request and return its answer; with `missing` a 404 is the answer {}.
+
+        What only reads is tried again when no shard can answer yet: an index is being made, a copy
+        takes over.
+        """
+        left = TRIES if method == "GET" or path.rpartition("/")[2] in _READING else 1
         with explained(self.url):
-            try:
-                return self.send(method, path, body, seconds=seconds, **parameters)
-            except ApiError as error:
-                if missing and error.status_code == 404:
-                    return {}
-                raise
+            while True:
+                try:
+                    return self.send(method, path, body, seconds=seconds, **parameters)
+                except ApiError as error:
+                    left -= 1
+                    if missing and error.status_code == 404:
+                        return {}
+                    if left == 0 or error.status_code not in BUSY:
+                        raise
+                time.sleep(random.uniform(0, FIRST_WAIT * 2 ** (TRIES - left)))  # noqa: S311
 
     def send(
         self,
