@@ -167,15 +167,6 @@ ACTIONS: dict[str, tuple[Act, str]] = {
 }
 
 
-def test_a_stolen_node_key_takes_nobody_elses_id(member: Member) -> None:
-    """What is there stays as it is: the second writer of an id gets `duplicate`."""
-    if member.role != "node":
-        pytest.skip("one role is enough")
-    forged = member.event | {"user.name": "forged"}
-    assert [one.outcome for one in member.store.append([forged], now=NOON)] == ["duplicate"]
-    assert member.master.get([member.event["event.id"]]) == [member.event]
-
-
 @pytest.mark.parametrize("action", ACTIONS)
 def test_what_a_role_may_do(member: Member, action: str) -> None:
     act, allowed = ACTIONS[action]
@@ -190,7 +181,9 @@ def test_what_a_role_may_do(member: Member, action: str) -> None:
         assert caught.value.hint
 
 
-def test_a_revoked_key_opens_nothing(cluster: Cluster, place: str, tmp_path: Path) -> None:
+def test_a_node_key_adds_and_changes_nothing_and_ends_when_revoked(
+    cluster: Cluster, place: str, tmp_path: Path
+) -> None:
     master = cluster.store(place)
     made = master.keys.create("office-17", "node", days=30)
     assert (made.name, made.role, made.environment) == ("office-17", "node", place)
@@ -201,6 +194,9 @@ def test_a_revoked_key_opens_nothing(cluster: Cluster, place: str, tmp_path: Pat
     file.write_text(made.secret)
     node = cluster.store(place, api_key=SecretRef.parse(f"file:{file}"), user="", password=None)
     assert node.append([an_event(1)], now=NOON)[0].outcome == "created"
+    forged = an_event(1) | {"user.name": "forged"}
+    assert node.append([forged], now=NOON)[0].outcome == "duplicate"
+    assert master.tail(None).events == [an_event(1)]
     assert [one.id for one in master.keys.known()] == [made.id]
     assert made.secret not in repr(master.keys.known())
     master.keys.revoke("office-17")
