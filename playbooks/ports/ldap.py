@@ -137,6 +137,8 @@ class LdapView:
                 tls=_tls(options.ca, parts.hostname or ""),
                 get_info=ldap3.NONE,
                 connect_timeout=options.timeout,
+                # ldap3 leaves the socket open of an address that does not answer before the next.
+                mode=ldap3.IP_V4_PREFERRED,
             )
             session = ldap3.Connection(
                 server,
