@@ -17,10 +17,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def folder() -> Path:
-    """Return the folder of test material; skip the test (fail in CI) where there is none."""
-    place = Path(os.environ.get("METROSOC_TEST_DATA", ROOT.parent / "shared" / "data"))
-    if not place.is_dir():
+def material(name: str) -> Path:
+    """Return a file of the test material; skip the test (fail in CI) where it is missing."""
+    place = Path(os.environ.get("METROSOC_TEST_DATA", ROOT.parent / "shared" / "data")) / name
+    if not place.is_file():
         missing = f"test material is missing: set METROSOC_TEST_DATA ({place} does not exist)"
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
@@ -31,7 +31,7 @@ def folder() -> Path:
 @cache
 def archive(name: str) -> Path:
     """Return a folder with the contents of `NAME.tar.xz`, unpacked once per version of it."""
-    packed = folder() / f"{name}.tar.xz"
+    packed = material(f"{name}.tar.xz")
     digest = hashlib.sha256(packed.read_bytes()).hexdigest()[:16]
     target = Path(tempfile.gettempdir()) / f"metrosoc-test-data-{os.getuid()}" / f"{name}-{digest}"
     if not target.is_dir():

@@ -13,6 +13,8 @@ from soc.run.settings import load
 from tests.command import Ran, soc
 from tests.playbooks.kit import ADDRESS, SIMPLE, Clock, end, sid, workflow
 
+pytestmark = pytest.mark.slow
+
 NAME = "block-source-address"
 INPUT = ("-i", f"__source_address__={ADDRESS}")
 ENVIRON = {"SOC_PLAYBOOKS__PACKET_FILTER": "simulated", "SOC_PLAYBOOKS__BUDGET": "1"}

@@ -37,7 +37,7 @@ from soc.run.detection import Detection
 from soc.run.rules import RECEIVED, Case, cases, events_of
 from soc.run.summary import Summary
 from soc.store.query import parse
-from tests.data import ROOT, folder
+from tests.data import ROOT, material
 
 SIGMA = ROOT / "rules" / "sigma"
 DEMO = ROOT / "soc" / "demo"
@@ -127,7 +127,7 @@ def first(path: Path) -> dict[str, Any]:
 
 @each_rule
 def test_attack_tags_name_techniques_and_their_tactics(path: Path) -> None:
-    attack = json.loads((folder() / "attack-techniques.json").read_text("utf-8"))
+    attack = json.loads(material("attack-techniques.json").read_text("utf-8"))
     tags = [tag.removeprefix("attack.") for tag in first(path)["tags"]]
     techniques = [tag.upper() for tag in tags if re.fullmatch(r"t\d{4}(\.\d{3})?", tag)]
     tactics = {tag for tag in tags if tag.upper() not in techniques}

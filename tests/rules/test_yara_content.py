@@ -15,7 +15,7 @@ from soc.run import rules as contract
 from soc.run.scanning import SampleOutcome, run_yara_tests, sample_cases
 from soc.store.query import parse
 from tests.command import soc
-from tests.data import ROOT, folder
+from tests.data import ROOT, material
 
 YARA = ROOT / "rules" / "yara"
 PATHS = sorted(YARA.rglob("*.yar"))
@@ -157,7 +157,7 @@ def test_the_hunts_of_a_guide_can_be_asked(path: Path) -> None:
 
 @each_rule
 def test_attack_names_techniques_and_their_tactics(path: Path) -> None:
-    attack = json.loads((folder() / "attack-techniques.json").read_text("utf-8"))["techniques"]
+    attack = json.loads(material("attack-techniques.json").read_text("utf-8"))["techniques"]
     info = rule_of(path).info
     tactics = {tactic.lower().replace(" ", "-") for tactic in info.tactics}
     possible = [set(attack[technique]["tactics"]) for technique in info.techniques]

@@ -9,6 +9,8 @@ from detectors.yara.samples import assemble
 from tests.command import Ran, soc
 from tests.detectors.yara.making import NEEDLE, rule
 
+pytestmark = pytest.mark.slow
+
 SHELL = assemble(["<?php @ev", "al($_PO", "ST['k']); ?>"])
 
 

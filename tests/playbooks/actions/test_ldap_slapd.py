@@ -22,6 +22,8 @@ from tests.playbooks.servers.hostile import USERS
 from tests.playbooks.servers.programs import free_port, optional, program
 from tests.playbooks.servers.slapd import BASE, RESPONDER, SECRET, Slapd, running
 
+pytestmark = pytest.mark.slow
+
 optional("ldap3", "respond")
 program("slapd", "slapd")
 program("ldapwhoami", "ldap-utils")

@@ -31,6 +31,8 @@ from tests.data import ROOT
 from tests.playbooks.kit import SIMPLE, Clock, Machine
 from tests.playbooks.test_guard import UNUSUAL
 
+pytestmark = pytest.mark.slow
+
 ATTACKER, VICTIM = "203.0.113.9", "203.0.113.1"
 ATTACKER6, VICTIM6 = "2001:db8:1::9", "2001:db8:1::1"
 PORT = 8080

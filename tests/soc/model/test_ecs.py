@@ -10,7 +10,7 @@ import soc.model
 from soc.model.ecs import check, field_type, lookup, table
 from soc.model.event import ECS_VERSION
 from soc.model.finding import LEVELS
-from tests.data import folder
+from tests.data import material
 
 TABLE = Path(soc.model.__file__).parent / "fields" / "ecs.tsv"
 
@@ -28,7 +28,7 @@ GOOD: dict[str, Any] = {
 
 def test_the_table_is_made_from_the_official_list(pytestconfig: pytest.Config) -> None:
     first, *_rows = TABLE.read_text("utf-8").splitlines(keepends=True)
-    listed = json.loads((folder() / "ecs-fields.json").read_text("utf-8"))
+    listed = json.loads(material("ecs-fields.json").read_text("utf-8"))
     rows = [
         f"{entry['name']}\t{entry['type']}\t{'list' if entry['array'] else 'one'}\n"
         for entry in listed
