@@ -68,6 +68,6 @@ case $mode in
 quick) stage tests pytest -q -n 2 -m "not slow and not soak and not elastic" ;;
 full) stage tests pytest -q -n 2 -m "not soak and not elastic" ;;
 elastic) stage tests pytest -q -m "elastic and not soak" ;;
-soak) stage tests pytest -q -m soak ;;
+soak) stage tests pytest -q -m soak --hypothesis-profile=default ;;
 esac
 echo "== time spent$budget"

@@ -281,6 +281,8 @@ def _nodes(name: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
         elif type(node) is list:
             if inside:
                 yield path, _NESTED
+            if not node:
+                yield path, None  # nothing is in it, but its name counts
             stack.extend((path, inner, True) for inner in node)
         else:
             yield path, node

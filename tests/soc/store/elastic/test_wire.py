@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from soc.store.elastic.fields import leaves, objects
@@ -52,6 +52,7 @@ def test_an_event_comes_back_as_it_went_in(fields: dict[str, Any]) -> None:
 
 
 @given(st.dictionaries(names, anything, max_size=8))
+@example({"agent": [{"": []}]})
 def test_nothing_reaches_a_mapped_field_that_it_cannot_hold(fields: dict[str, Any]) -> None:
     """Whatever the server would answer with 400: wrong types, objects for values, odd keys."""
     try:
