@@ -1,14 +1,13 @@
 """What makes this machine a node: its secret, its lock, its name on what it reads."""
 
-import fcntl
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from soc.errors import Refused, StoreError
-from soc.folders import private
+from soc.errors import StoreError
+from soc.folders import hold, private, sync
 
 KEY_BYTES = 32
 
@@ -48,37 +47,12 @@ def _make_key(path: Path) -> bytes:
         pass
     finally:
         scratch.unlink()
-    _sync(path.parent)
+    sync(path.parent)
     return path.read_bytes()
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
 def only_one(state: Path, name: str) -> Iterator[None]:
-    """Hold the state folder's lock `NAME.lock`; the kernel gives it back when the process dies.
-
-    Raises Refused with the owner's process id when another process holds it.
-    """
-    path = state / f"{name}.lock"
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            owner = file.read().strip() or "unknown"
-            raise Refused(
-                f"soc {name} is already running as process {owner}",
-                where=str(path),
-                hint=f"stop it first: kill {owner}",
-            ) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+    """Hold the state folder's lock `NAME.lock`; raise Refused when another process holds it."""
+    with hold(state / f"{name}.lock", f"soc {name}"):
         yield

@@ -1,0 +1,1 @@
+"""The spool: what arrived lies on the disk before anybody is told that it was received."""
