@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("soc/cli", "soc/run", "soc/i18n.py")
-COMMANDS = "soc/cli/commands"
+COMMANDS = ("soc/cli/commands", "soc/cli/rules")
 
 HEADER = """\
 # Messages of metrosoc. Made by: pytest tests/soc/test_i18n.py --golden-update
@@ -36,7 +36,7 @@ def messages() -> dict[str, Message]:
         for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
             name = path.relative_to(ROOT).as_posix()
             tree = ast.parse(path.read_text("utf-8"))
-            texts = [*_calls(tree), *(_helps(tree) if _is_command(path) else [])]
+            texts = [*_calls(tree), *(_helps(tree, path) if _is_command(path) else [])]
             for text, plural in filter(lambda pair: pair[0], texts):
                 message = found.setdefault(text, Message(text))
                 message.plural = message.plural or plural
@@ -45,7 +45,7 @@ def messages() -> dict[str, Message]:
 
 
 def _is_command(path: Path) -> bool:
-    return path.parent == ROOT / COMMANDS and not path.stem.startswith("_")
+    return path.parent.relative_to(ROOT).as_posix() in COMMANDS and not path.stem.startswith("_")
 
 
 def _calls(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -63,9 +63,10 @@ def _literal(node: ast.expr) -> str:
     return ""
 
 
-def _helps(tree: ast.Module) -> Iterator[tuple[str, str]]:
+def _helps(tree: ast.Module, path: Path) -> Iterator[tuple[str, str]]:
     """Yield what help shows: a command file's first line and its functions' docstrings."""
-    yield (ast.get_docstring(tree) or "").partition("\n")[0], ""
+    if path.parent == ROOT / COMMANDS[0]:
+        yield (ast.get_docstring(tree) or "").partition("\n")[0], ""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and (
             node.name == "command" or any(map(_registers, node.decorator_list))

@@ -1,0 +1,1 @@
+"""The commands under `soc rules`: one file each, as in `soc/cli/commands`."""
