@@ -297,7 +297,8 @@ class Spool:
 
     def _found_damage(self, damage: Damage) -> None:
         self._damage.append(damage)
-        self._quarantine.keep(damage)
+        for segment, at, size in damage.places:
+            self._quarantine.keep(segment, at, size)
 
     def _settle_damage(self) -> None:
         for damage in [d for d in self._damage if d.first < self._checkpoint.sequence]:

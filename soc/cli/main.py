@@ -11,7 +11,7 @@ A command is one file, `soc/cli/commands/NAME.py`:
       \b
       Example: soc hunt 'user.name:root' --since 2h
 
-- Groups with many commands (`soc rules`) have a folder `soc/cli/NAME` of such files.
+- Groups with many commands (`soc collect`, `soc rules`) have a folder `soc/cli/NAME` of such files.
 - Only typer, `soc.i18n`, `soc.errors`, `soc.text` and `soc.cli.*` are imported at its top, the
   rest inside the functions. Options that several commands share are in `soc.cli.common`;
   data goes out through `soc.cli.output.results`, notes through `soc.cli.terminal.note`.

@@ -25,6 +25,7 @@ from soc.cli.output import Column, Format, results
 from soc.cli.terminal import note, progress
 from soc.errors import Exit, SocError
 from soc.i18n import _, ngettext
+from soc.registry import plugins
 
 if TYPE_CHECKING:
     from soc.model.event import Event
@@ -164,6 +165,15 @@ def parsers(
     with results(columns, format, json=json, output=output) as write:
         for plugin in plugins(KIND).values():
             write({"name": plugin.name, "summary": plugin.summary()})
+
+
+for _plugin in plugins("soc.cli.collect").values():
+    _module = _plugin.load()
+    _name = _plugin.name.replace("_", "-")
+    if hasattr(_module, "app"):
+        app.add_typer(_module.app, name=_name, help=_plugin.summary())
+    else:
+        app.command(_name)(_module.command)
 
 
 Delivery = tuple[bool, Format | None, bool, Path | None, str | None, bool]

@@ -1,0 +1,1 @@
+"""Commands of `soc collect`, one module each, beside those of `soc.cli.commands.collect`."""
