@@ -1,7 +1,8 @@
 """The one server of a test run, or the cluster that METROSOC_TEST_ES_URL names.
 
-`METROSOC_TEST_ES_API_KEY` (and `METROSOC_TEST_ES_CA`, a file) go with the URL; the key must be
-allowed everything. Where no server can be had, tests are skipped, and fail where CI=true.
+`METROSOC_TEST_ES_USER` and `METROSOC_TEST_ES_PASSWORD` (and `METROSOC_TEST_ES_CA`, a file) go with
+the URL; the user must be allowed everything. It is no API key, because a key may not make keys.
+Where no server can be had, tests are skipped, and fail where CI=true.
 """
 
 import atexit
@@ -37,16 +38,13 @@ class Cluster:
     url: str
     ca: Path | None
     secret: SecretRef
-    authorization: str
+    user: str
     node: Node | None = None
 
     def access(self, environment: str, **fields: Any) -> Access:
         """Return the master's access to an environment."""
         own: dict[str, Any] = {"ca": self.ca, "environment": environment}
-        if self.node is not None:
-            own |= {"user": "admin", "password": self.secret}
-        else:
-            own |= {"api_key": self.secret}
+        own |= {"user": self.user, "password": self.secret}
         return Access(**{**own, **fields})
 
     def store(self, environment: str, **fields: Any) -> ElasticStore:
@@ -57,7 +55,8 @@ class Cluster:
         """Send a request past the product; raise urllib's errors."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data=data, method=method)
-        request.add_header("Authorization", self.authorization)
+        token = base64.b64encode(f"{self.user}:{self.secret.resolve()}".encode()).decode()
+        request.add_header("Authorization", f"Basic {token}")
         request.add_header("Content-Type", "application/json")
         context = ssl.create_default_context(cafile=str(self.ca) if self.ca else None)
         with urllib.request.urlopen(request, timeout=60, context=context) as answer:
@@ -67,10 +66,9 @@ class Cluster:
 @cache
 def _running() -> "Cluster | Missing":
     if url := os.environ.get("METROSOC_TEST_ES_URL"):
-        secret = SecretRef.parse("env:METROSOC_TEST_ES_API_KEY")
+        secret = SecretRef.parse("env:METROSOC_TEST_ES_PASSWORD")
         ca = os.environ.get("METROSOC_TEST_ES_CA")
-        key = f"ApiKey {secret.resolve()}"
-        found = Cluster(url, Path(ca) if ca else None, secret, key)
+        found = Cluster(url, Path(ca) if ca else None, secret, os.environ["METROSOC_TEST_ES_USER"])
     else:
         root = Path(tempfile.mkdtemp(prefix="metrosoc-es-"))
         atexit.register(shutil.rmtree, root, ignore_errors=True)
@@ -89,9 +87,7 @@ def of_node(node: Node) -> Cluster:
     file = node.root / "admin.password"
     file.touch(mode=0o600)
     file.write_text(node.password)
-    token = base64.b64encode(f"admin:{node.password}".encode()).decode()
-    secret = SecretRef.parse(f"file:{file}")
-    return Cluster(node.url, node.ca, secret, f"Basic {token}", node)
+    return Cluster(node.url, node.ca, SecretRef.parse(f"file:{file}"), "admin", node)
 
 
 def with_init(cluster: Cluster) -> None:

@@ -20,9 +20,7 @@ def master(cluster: Cluster, place: str) -> Mapping[str, str]:
     found = {"SOC_STORE__URL": cluster.url, "SOC_STORE__ENVIRONMENT": place}
     if cluster.ca:
         found["SOC_STORE__CA"] = str(cluster.ca)
-    if cluster.node is None:
-        return found | {"SOC_STORE__API_KEY": str(cluster.secret)}
-    return found | {"SOC_STORE__USER": "admin", "SOC_STORE__PASSWORD": str(cluster.secret)}
+    return found | {"SOC_STORE__USER": cluster.user, "SOC_STORE__PASSWORD": str(cluster.secret)}
 
 
 def test_from_an_empty_cluster_to_an_answer(
@@ -35,8 +33,6 @@ def test_from_an_empty_cluster_to_an_answer(
 
     assert run("store", "init").code == 0
     assert run("store", "init").code == 0
-    if cluster.node is None:
-        pytest.skip("keys are made by a user, METROSOC_TEST_ES_API_KEY is a key")
     made = run("store", "keys", "create", "web7", "web7.key", "--role", "node", "--days", "30")
     assert made.code == 0, made.err
     key = (tmp_path / "web7.key").read_text().strip()
