@@ -1,7 +1,7 @@
 #!/bin/sh
 # sh test.sh         everything that CI runs: installs what is missing, then lint to end-to-end
 # sh test.sh quick   what a developer runs between edits
-# sh test.sh elastic the store's suite and more on a real Elasticsearch (fetched once, 900 MB)
+# sh test.sh elastic only the store on a real Elasticsearch (fetched once, 900 MB)
 # sh test.sh soak    what is too long for CI
 set -eu
 cd "$(dirname "$0")"
@@ -24,7 +24,7 @@ fi
 # The real programs that tests run against; a suite whose program is missing says so at the end.
 programs="nft:nftables ip:iproute2 slapd:slapd ldapsearch:ldap-utils openssl:openssl
     tshark:tshark bwrap:bubblewrap"
-case $mode in elastic | soak) programs="$programs java:openjdk-17-jre-headless mvn:maven" ;; esac
+if [ "$mode" != quick ]; then programs="$programs java:openjdk-17-jre-headless mvn:maven"; fi
 missing=""
 for program in $programs; do
     PATH=$PATH:/usr/sbin:/sbin command -v "${program%%:*}" >/dev/null || missing="$missing ${program#*:}"
@@ -60,14 +60,22 @@ stage() { # stage NAME COMMAND...: run it, remember how long it took
 $(printf '%-14s %5ds' "$name" $(($(date +%s) - began)))"
 }
 
+elastic() { # one server for all processes of the run
+    stage server python -m tests.elastic.serve --fetch
+    stage elastic python -m tests.elastic.serve pytest -q -n 2 -m "elastic and not soak"
+}
+
 stage lint ruff check .
 stage format ruff format --check .
 stage types mypy
 stage imports lint-imports
 case $mode in
 quick) stage tests pytest -q -n 2 -m "not slow and not soak and not elastic" ;;
-full) stage tests pytest -q -n 2 -m "not soak and not elastic" ;;
-elastic) stage tests pytest -q -m "elastic and not soak" ;;
+full)
+    stage tests pytest -q -n 2 -m "not soak and not elastic"
+    elastic
+    ;;
+elastic) elastic ;;
 soak) stage tests pytest -q -m soak --hypothesis-profile=default ;;
 esac
 echo "== time spent$budget"
