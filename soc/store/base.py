@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from soc.errors import StoreError
 from soc.model.alert import Entry
 from soc.model.event import Event
 from soc.store.query import Node
@@ -27,6 +28,28 @@ class Verdict:
     id: str
     outcome: Outcome
     reason: str = ""
+
+
+class Unsettled(StoreError):
+    """Documents have no verdict yet: nothing is lost, append them again.
+
+    `verdicts` has those that were given, in order and None where there is none; empty: none was.
+    A store that is wrong in itself (damaged, not set up) raises a plain StoreError.
+    """
+
+    verdicts: Sequence[Verdict | None] = ()
+
+
+class Busy(Unsettled):
+    """The store is alive and takes nothing at the moment: full queues, a blocked index."""
+
+
+class Silent(Unsettled):
+    """There was no answer: what was sent may be stored or not. Append it `again`."""
+
+
+class Denied(Unsettled):
+    """The store does not let this key in: a person has to do something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +151,15 @@ class Store(Protocol):
         stream: Stream = "events",
         partition: int = 0,
         position: Position | None = None,
+        again: bool = False,
+        patient: bool = True,
     ) -> list[Verdict]:
         """Store documents durably, a verdict each in order.
 
         A document whose `event.id` is there already is a duplicate and changes nothing. One that
         cannot be stored (no id, no valid @timestamp, not JSON) is rejected; the others go in.
+        `again`: the documents may be there already, an answer was lost. A store of several
+        machines tries for a while before it raises Unsettled, once only without `patient`.
         """
         ...
 

@@ -1,8 +1,9 @@
 """Bulk requests: a verdict for every document, whatever happens to the request.
 
-201 created, 409 duplicate, 400/404/413 rejected; 429, 503 and a blocked index are tried again
+201 created, 409 duplicate, 400/404/413 rejected; 429, 5xx and a blocked index are tried again
 with full jitter. A request that got no answer may have been carried out: its documents are sent
 again marked `resent`, so that the tail knows to look for second copies behind a rollover.
+Documents that have their verdict keep it when the others end in an error.
 """
 
 import random
@@ -14,9 +15,8 @@ from typing import Any, Final
 import orjson
 
 from soc.errors import StoreError
-from soc.store.base import Verdict
+from soc.store.base import Busy, Denied, Silent, Verdict
 from soc.store.elastic.client import (
-    BUSY,
     FIRST_WAIT,
     ApiError,
     Client,
@@ -56,23 +56,30 @@ class Item:
 
 @dataclass
 class Bulk:
-    """Sends items until each has its verdict; raises StoreError when the store gives none."""
+    """Sends items until each has its verdict; raises Unsettled when the store gives none."""
 
     client: Client
     wait: Callable[[float], None] = time.sleep
     spread: Callable[[float, float], float] = random.uniform
     seen: Callable[[set[str]], None] | None = None
     """Is told the names of the indices that took documents."""
+    attempts: int = ATTEMPTS
 
     def send(self, items: Sequence[Item]) -> None:
-        """Send items, in requests of bounded size."""
+        """Send items, in requests of bounded size; a busy index does not stop the others."""
+        busy: Busy | None = None
         for part in _parts(items):
-            self._settle(part)
+            try:
+                self._settle(part)
+            except Busy as error:
+                busy = busy or error
+        if busy is not None:
+            raise busy
 
     def _settle(self, items: Sequence[Item]) -> None:
         reason = StoreError("the store gave no verdict", where=self.client.url)
         waiting = list(items)
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self.attempts):
             if attempt:
                 most = min(LONGEST_WAIT, FIRST_WAIT * 2**attempt)
                 self.wait(self.spread(0, most))
@@ -80,10 +87,10 @@ class Bulk:
                 answer = self._request(waiting)
             except ApiError as error:
                 reason = refusal(error, self.client.url)
-                if error.status_code in (400, 413):
+                if error.status_code in (400, 413) and not isinstance(reason, Denied):
                     self._halve(waiting, reason)
                     return
-                if error.status_code not in BUSY:
+                if not isinstance(reason, Busy):
                     raise reason from error
                 continue
             except TransportError as error:
@@ -94,7 +101,7 @@ class Bulk:
             waiting = self._judge(waiting, answer)
             if not waiting:
                 return
-            reason = StoreError(
+            reason = Busy(
                 "the store is too busy or blocked", where=self.client.url, hint="soc store status"
             )
         raise reason
@@ -106,7 +113,7 @@ class Bulk:
         )
         found = [next(iter(one.values())) for one in answer.get("items", [])]
         if len(found) != len(items):
-            raise StoreError("the store left verdicts out", where=self.client.url)
+            raise Silent("the store left verdicts out", where=self.client.url)
         if self.seen is not None:
             self.seen({one["_index"] for one in found})
         return found
@@ -114,6 +121,7 @@ class Bulk:
     def _judge(self, items: Sequence[Item], answers: Sequence[dict[str, Any]]) -> list[Item]:
         """Give items their verdicts; return those that have none yet."""
         again = []
+        denied = ""
         for item, answer in zip(items, answers, strict=True):
             status, error = int(answer["status"]), answer.get("error")
             kind = error.get("type", "") if isinstance(error, dict) else ""
@@ -121,16 +129,15 @@ class Bulk:
                 item.verdict = Verdict(item.id, "created")
             elif status == 409:
                 item.verdict = Verdict(item.id, "duplicate")
-            elif status in BUSY or status >= 500 or kind == "cluster_block_exception":
+            elif status == 429 or status >= 500 or kind == "cluster_block_exception":
                 again.append(item)
-            elif status == 403:
-                raise StoreError(
-                    f"the key may not do this: {told(error)}",
-                    where=self.client.url,
-                    hint="soc store keys",
-                )
+            elif status in (401, 403):
+                denied = told(error)
             else:
                 item.verdict = Verdict(item.id, "rejected", told(error))
+        if denied:
+            where, hint = self.client.url, "soc store keys"
+            raise Denied(f"the key may not do this: {denied}", where=where, hint=hint)
         return again
 
     def _halve(self, items: Sequence[Item], reason: StoreError) -> None:

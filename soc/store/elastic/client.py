@@ -19,6 +19,7 @@ from elastic_transport import ConnectionTimeout, TlsError, TransportError
 from elasticsearch import ApiError, Elasticsearch, JsonSerializer, UnsupportedProductError
 
 from soc.errors import ContentError, StoreError
+from soc.store.base import Busy, Denied, Silent
 from soc.store.open import Access
 
 Json = dict[str, Any]
@@ -174,12 +175,12 @@ def explained(url: str) -> Iterator[None]:
         raise refusal(error, url) from error
     except TlsError as error:
         hint = "[store] ca must be the file of the CA that signed the server's certificate"
-        raise StoreError("the server's certificate is not trusted", where=url, hint=hint) from error
+        raise Denied("the server's certificate is not trusted", where=url, hint=hint) from error
     except ConnectionTimeout as error:
-        raise StoreError("the store did not answer in time", where=url, hint=_STATUS) from error
+        raise Silent("the store did not answer in time", where=url, hint=_STATUS) from error
     except TransportError as error:
         hint = "check that it runs and the URL is right"
-        raise StoreError("the store cannot be reached", where=url, hint=hint) from error
+        raise Silent("the store cannot be reached", where=url, hint=hint) from error
 
 
 def refusal(error: ApiError, url: str) -> StoreError:
@@ -188,13 +189,14 @@ def refusal(error: ApiError, url: str) -> StoreError:
     reason = told(error.body.get("error") if isinstance(error.body, dict) else None)
     if status == 401:
         hint = "the API key is wrong, expired or revoked: soc store keys list"
-        return StoreError("the store does not know this key", where=url, hint=hint)
+        return Denied("the store does not know this key", where=url, hint=hint)
     if status == 403:
-        return StoreError(f"the key may not do this: {reason}", where=url, hint="soc store keys")
+        return Denied(f"the key may not do this: {reason}", where=url, hint="soc store keys")
     if "Accept version" in reason:
         hint = "pip install 'elasticsearch>=8.19,<9'"
-        return StoreError("the server is older than the client", where=url, hint=hint)
-    return StoreError(f"the store answered {status}: {reason}", where=url, hint=_STATUS)
+        return Denied("the server is older than the client", where=url, hint=hint)
+    kind = Busy if status == 429 or status >= 500 else StoreError
+    return kind(f"the store answered {status}: {reason}", where=url, hint=_STATUS)
 
 
 def told(error: Any) -> str:  # noqa: ANN401

@@ -16,7 +16,7 @@ from soc.model.alert import Entry
 from soc.model.event import Event
 from soc.store import base
 from soc.store.elastic import alerts, work
-from soc.store.elastic.bulk import Bulk, Item
+from soc.store.elastic.bulk import ATTEMPTS, Bulk, Item
 from soc.store.elastic.client import Client
 from soc.store.elastic.names import Names, document_id
 from soc.store.elastic.roles import Keys
@@ -78,6 +78,8 @@ class ElasticStore:
         stream: base.Stream = "events",
         partition: int = 0,
         position: base.Position | None = None,
+        again: bool = False,
+        patient: bool = True,
     ) -> list[base.Verdict]:
         """Store documents durably, a verdict each in order; then the position."""
         self._prepared()
@@ -87,19 +89,22 @@ class ElasticStore:
             identity = event.get("event.id")
             text = identity if isinstance(identity, str) else ""
             try:
-                line = encode(event, "event.id")
+                line = encode(event, "event.id", resent=again)
             except ValueError as error:
                 outcomes.append(base.Verdict(text, "rejected", str(error)))
                 continue
-            again = partial(encode, event, "event.id", resent=True)
-            outcomes.append(Item(name(event), text, line, again))
-        items = [one for one in outcomes if isinstance(one, Item)]
-        self._send(items, now)
+            remake = None if again else partial(encode, event, "event.id", resent=True)
+            outcomes.append(Item(name(event), text, line, remake))
+        try:
+            self._send([one for one in outcomes if isinstance(one, Item)], now, patient)
+        except base.Unsettled as error:
+            error.verdicts = [one.verdict if isinstance(one, Item) else one for one in outcomes]
+            raise
         if position is not None:
             work.save_position(self._client, self._names, position.name, position.payload)
         return [_verdict(one) for one in outcomes]
 
-    def _send(self, items: Sequence[Item], now: datetime) -> None:
+    def _send(self, items: Sequence[Item], now: datetime, patient: bool) -> None:
         by_stream: dict[str, list[Item]] = {}
         for item in items:
             by_stream.setdefault(item.index, []).append(item)
@@ -111,7 +116,8 @@ class ElasticStore:
             for item in members:
                 if item.id in there:
                     item.verdict = base.Verdict(item.id, "duplicate")
-        Bulk(self._client, seen=self._streams.saw).send([one for one in items if not one.verdict])
+        bulk = Bulk(self._client, seen=self._streams.saw, attempts=ATTEMPTS if patient else 1)
+        bulk.send([one for one in items if not one.verdict])
 
     def position(self, name: str) -> Mapping[str, Any] | None:
         """Return the payload last appended under this name."""

@@ -80,7 +80,7 @@ class Streams:
                 continue
             known = self._known.get(backing.stream)
             if known and backing.generation > known[-1].generation:
-                del self._known[backing.stream]
+                self._known.pop(backing.stream, None)  # another thread may have been faster
 
     def backing(self, pattern: str) -> list[Backing]:
         """Return the indices behind a pattern of streams, by stream, oldest first."""

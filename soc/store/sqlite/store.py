@@ -66,6 +66,8 @@ class SqliteStore:
         stream: base.Stream = "events",
         partition: int = 0,
         position: base.Position | None = None,
+        again: bool = False,
+        patient: bool = True,
     ) -> list[base.Verdict]:
         """Store documents durably; at most some ten thousand at once, they commit together."""
         return self._appender.append(series(stream, partition), documents, now, position)

@@ -8,17 +8,17 @@ import pytest
 from elastic_transport import ApiResponseMeta, ConnectionTimeout, HttpHeaders, NodeConfig
 from elasticsearch import ApiError
 
-from soc.errors import StoreError
+from soc.store.base import Busy, Denied, Silent
 from soc.store.elastic.bulk import ATTEMPTS, Bulk, Item
 
 Answer = Callable[[list[str]], dict[str, Any]]
 _NODE = NodeConfig("https", "soc.example", 9200)
 
 
-def refused(status: int) -> Answer:
+def refused(status: int, reason: str = "y") -> Answer:
     def answer(_: list[str]) -> dict[str, Any]:
         meta = ApiResponseMeta(status, "1.1", HttpHeaders(), 0.1, _NODE)
-        raise ApiError("refused", meta, {"error": {"type": "x", "reason": "y"}})
+        raise ApiError("refused", meta, {"error": {"type": "x", "reason": reason}})
 
     return answer
 
@@ -116,20 +116,48 @@ def test_a_blocked_index_is_no_refusal() -> None:
 
 
 def test_a_key_that_may_not_stops_at_once() -> None:
-    some = items(2)
-    server = Server(verdicts(201, 403, kind="security_exception"))
-    with pytest.raises(StoreError) as caught:
+    some = items(3)
+    server = Server(verdicts(201, 403, 409, kind="security_exception"))
+    with pytest.raises(Denied) as caught:
         run(server, some)
     assert "may not" in caught.value.message
     assert len(server.sent) == 1
+    assert outcomes(some) == ["created", "none", "duplicate"], "verdicts that were given are kept"
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_request_stops_at_once(status: int) -> None:
     server = Server(refused(status))
-    with pytest.raises(StoreError):
+    with pytest.raises(Denied):
         run(server, items(2))
     assert len(server.sent) == 1
+
+
+def test_a_server_that_does_not_speak_our_version_refuses_no_document() -> None:
+    some = items(2)
+    server = Server(refused(400, "Accept version must be either version 8 or 7, but found 9"))
+    with pytest.raises(Denied):
+        run(server, some)
+    assert len(server.sent) == 1
+    assert outcomes(some) == ["none", "none"]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_without_patience_a_busy_server_is_asked_once(status: int) -> None:
+    some = items(3)
+    server = Server(verdicts(201, status, 400))
+    with pytest.raises(Busy):
+        Bulk(server, wait=lambda _: None, attempts=1).send(some)  # type: ignore[arg-type]
+    assert outcomes(some) == ["created", "none", "rejected"]
+    assert len(server.sent) == 1
+
+
+def test_a_busy_part_does_not_stop_the_next_one() -> None:
+    some = [Item("x", str(n), b'{"t":"%s"}' % (b"x" * 3_000_000)) for n in range(3)]
+    server = Server(refused(429))
+    with pytest.raises(Busy):
+        Bulk(server, wait=lambda _: None, attempts=1).send(some)  # type: ignore[arg-type]
+    assert outcomes(some) == ["none", "created", "created"]
 
 
 def test_after_silence_documents_are_marked_as_sent_again() -> None:
@@ -155,7 +183,7 @@ def test_a_request_that_is_refused_is_halved(status: int) -> None:
 
 def test_a_store_that_never_answers_is_an_error_in_the_end() -> None:
     server = Server(*[silent] * 50)
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(Silent) as caught:
         run(server, items(1))
     assert len(server.sent) == ATTEMPTS
     assert caught.value.hint
