@@ -114,13 +114,6 @@ class Sender:
             busy = True
         return busy
 
-    def drain(self) -> None:
-        """Work until everything that was durable has its verdict."""
-        until = self.spool.committed
-        while self.ledger.mark < until or self._flying:
-            if not self.step():
-                self._rest(Flag())
-
     def close(self) -> None:
         """Wait a little for answers and save the mark; threads without one end by themselves."""
         until = self.now() + LINGER

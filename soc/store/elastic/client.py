@@ -3,6 +3,7 @@
 What a search leaves out (a shard that failed, a time-out) is a failure here, never an empty answer.
 """
 
+import logging
 import random
 import ssl
 import time
@@ -29,6 +30,8 @@ TRIES: Final = 6
 FIRST_WAIT: Final = 0.1
 _READING: Final = ("_search", "_msearch", "_mget", "_pit", "_refresh", "_flush")
 _LOCAL: Final = ("127.0.0.1", "::1", "localhost")
+# What it says about a silent server is said by us, once and with a next step.
+logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)
 __all__ = ["ApiError", "Client", "ConnectionTimeout", "TransportError", "Unreachable"]
 
 

@@ -1,0 +1,89 @@
+"""Row 10: busy servers, and answers lost after the write was done: nothing lost, nothing twice."""
+
+from typing import Any
+
+import pytest
+
+from tests.faults.sending import Node, line
+from tests.faults.servers.store_server import (
+    Fault,
+    StoreServer,
+    cut_after,
+    cut_before,
+    slow,
+    status,
+)
+
+LINES = 3_500
+
+
+def marked(document: dict[str, Any]) -> bool:
+    return bool(document.get("soc.index", {}).get("resent"))
+
+
+def originals(server: StoreServer) -> list[bytes]:
+    return sorted(one["event"]["original"].encode() for one in server.documents.values())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [status(429), status(502), status(503), status(504), cut_before, cut_after],
+    ids=["429", "502", "503", "504", "cut before", "cut after"],
+)
+def test_what_fails_goes_again_until_it_is_stored_once(
+    node: Node, server: StoreServer, fault: Fault
+) -> None:
+    server.script.extend([fault] * 5)
+    node.receive([line(n) for n in range(LINES)])
+    node.drain()
+    assert originals(server) == sorted(line(n) for n in range(LINES))
+    events = node.check()
+    assert (events["queued"], events["dead-lettered"], events["emitted"]) == (0, 0, LINES)
+
+
+def test_only_what_may_be_stored_already_is_marked(node: Node, server: StoreServer) -> None:
+    server.script.extend([status(429), cut_before])
+    node.receive([line(n) for n in range(10)])
+    node.drain()
+    assert [marked(one) for one in server.documents.values()] == [True] * 10
+    node.receive([line(n) for n in range(10, 20)], at=10)
+    node.drain()
+    assert [marked(one) for one in server.documents.values()] == [True] * 10 + [False] * 10
+
+
+def test_a_crash_before_the_checkpoint_costs_conflicts_only(
+    node: Node, server: StoreServer
+) -> None:
+    node.receive([line(n) for n in range(LINES)])
+    node.until(lambda: len(server.documents) >= 2_000)
+    node.crash()
+    node.drain()
+    assert originals(server) == sorted(line(n) for n in range(LINES))
+    events = node.check()
+    assert events["emitted"] == LINES
+    assert events["stored"] + events["duplicate"] == LINES
+
+
+def test_a_slow_answer_holds_nobody_else_up(node: Node, server: StoreServer) -> None:
+    server.script.append(slow(1.0))
+    node.receive([line(n) for n in range(5_000)])
+    node.until(lambda: len(server.documents) == 5_000)
+    assert node.sender.ledger.mark == 0, "the first parcel has no verdict: nothing is settled"
+    node.drain()
+    assert node.sender.ledger.mark == 5_000
+
+
+def test_waits_grow_and_are_spread(node: Node, server: StoreServer) -> None:
+    waits: list[float] = []
+
+    def spread(low: float, high: float) -> float:
+        assert low == 0
+        waits.append(high)
+        return high
+
+    node.sender.spread = spread
+    server.script.extend([cut_before] * 12)
+    node.receive([line(1)])
+    node.drain()
+    assert waits == sorted(waits)
+    assert waits[0] < 1 < waits[-1] == 30
