@@ -63,6 +63,11 @@ class Ledger:
         return self._open[-1].mark if self._open else self.mark
 
     @property
+    def telling(self) -> bool:
+        """Whether something to be remembered is on its way."""
+        return any(parcel.notes is not None for parcel in self._open)
+
+    @property
     def waiting(self) -> int:
         """Events in memory that have no verdict."""
         return sum(len(parcel.events) for parcel in self._open)

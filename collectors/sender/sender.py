@@ -23,7 +23,7 @@ from collectors.sender.dead_letters import DeadLetters
 from collectors.sender.ledger import Ledger, Parcel, by_input
 from collectors.sender.losses import DATASET, EVERY, loss_event, losses
 from collectors.sender.understanding import Understanding
-from collectors.spool.spool import Spool
+from collectors.spool.spool import LAZY, Spool
 from soc.errors import SocError, StoreError
 from soc.model.event import Event
 from soc.model.time import iso
@@ -84,6 +84,7 @@ class Sender:
         self._landed: SimpleQueue[Answer] = SimpleQueue()
         self._waiting: list[Parcel] = []
         self._told_at = -EVERY
+        self._settled_at, self._lagging = 0.0, False
 
     def run(self, stop: Flag, report: Callable[[], None] = lambda: None) -> None:
         """Work until told to stop; `report` is called about every step."""
@@ -104,8 +105,7 @@ class Sender:
     def step(self) -> bool:
         """Take in answers and send what can be sent; return whether there was anything to do."""
         busy = self._land(0)
-        if self.ledger.settle():
-            self.spool.settle(self.ledger.mark, self.ledger.notes())
+        self._settle()
         while self._flying < IN_FLIGHT and self.now() >= self.trouble.until:
             parcel = self._next()
             if parcel is None:
@@ -113,6 +113,13 @@ class Sender:
             self._launch(parcel)
             busy = True
         return busy
+
+    def _settle(self) -> None:
+        """Move the mark; a spool that writes it lazily is told once more when it rests."""
+        moved = self.ledger.settle()
+        if moved or (self._lagging and self.now() - self._settled_at > LAZY):
+            self.spool.settle(self.ledger.mark, self.ledger.notes())
+            self._settled_at, self._lagging = self.now(), moved
 
     def close(self) -> None:
         """Wait a little for answers and save the mark; threads without one end by themselves."""
@@ -172,7 +179,7 @@ class Sender:
 
     def _loss(self) -> Parcel | None:
         """Return the event that tells of a loss, at most every so many seconds."""
-        if self.now() - self._told_at < EVERY:
+        if self.now() - self._told_at < EVERY or self.ledger.telling:
             return None
         self._told_at = self.now()
         known = losses(self.spool.status(), self.ledger.events["dead-lettered"])

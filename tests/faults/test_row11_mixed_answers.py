@@ -48,7 +48,7 @@ def test_a_document_that_waits_stalls_nobody(
     """A blocked index: a hundred answers long; all others are stored meanwhile."""
     server.always = only(code, 7, kind=kind)
     node.receive([line(n) for n in range(5_000)])
-    node.until(lambda: len(server.documents) == 4_999)
+    node.until(lambda: len(server.documents) == 4_999 and node.sender.ledger.waiting == 1)
     assert node.sender.ledger.mark == 0, "what waits keeps its place in the spool"
     assert node.check()["queued"] == 1
     assert node.letters.count() == 0
