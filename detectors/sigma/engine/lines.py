@@ -5,6 +5,7 @@ at; the whole event only for a finding. Escapes in a line cannot hide text: valu
 decoded, and lines in which an escape could hide a keyword are decoded as a whole.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,10 @@ import msgspec
 import orjson
 
 from detectors.sigma.engine import routing
-from detectors.sigma.engine.access import ABSENT, Reader, gather_attributes
+from detectors.sigma.engine.access import ABSENT, gather_attributes
 from detectors.sigma.engine.formula import Slot
 from detectors.sigma.engine.plan import Plan
+from detectors.sigma.engine.words import Words, hiding
 from soc.model.event import flatten
 from soc.model.finding import Finding
 
@@ -60,52 +62,25 @@ class _LinePlan:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._whole: tuple[Decode, Reader] | None = None
-        self._prepare()
+        shape = _Shape(plan.slots)
+        self._decode = shape.decode
+        self._read = gather_attributes(plan.slots, shape.attribute)
 
-    def _prepare(self) -> None:
+    def evaluate(self, line: bytes, *, worded: bool) -> list[Finding]:
+        """Return the findings of a line; raise msgspec's errors for one that is not flat.
+
+        `worded`: whether a keyword may be in it, or an escape that could hide one.
+        """
         plan = self.plan
-        self.generation = plan.generation
-        shape = _Shape((*plan.scanner.slots, *plan.always_slots))
-        self.decode = shape.decode
-        self.parts = gather_attributes(plan.scanner.slots, shape.attribute, plan.scanner.marks)
-        self.always = gather_attributes(plan.always_slots, shape.attribute)
-
-    def values(self, line: bytes) -> tuple[Any, ...]:
-        """Return the values of all slots of the plan."""
-        if self._whole is None:
-            shape = _Shape(self.plan.slots)
-            self._whole = shape.decode, gather_attributes(self.plan.slots, shape.attribute)
-        decode, read = self._whole
-        return read(decode(line))
-
-    def evaluate(self, line: bytes) -> list[Finding]:
-        """Return the findings of a line; raise msgspec's errors for one that is not flat."""
-        plan = self.plan
-        if self.generation != plan.generation:
-            self._prepare()
-        fields = self.decode(line)
-        found = plan.candidates(self.parts(fields), self.always(fields) if plan.decided else ())
-        if found is not None and plan.words is not None:
-            found = None if _hiding(line) else found | plan.in_line(line)
-        if found is None:
-            return plan.evaluate(_event(line))
-        if plan.learning:
-            plan.learn(self.values(line))
-        if not found:
-            return []
-        holding = plan.holding(found, self.values(line))
+        bits = plan.base
+        if worded and plan.words is not None:
+            if plan.numeric or hiding(line):
+                return plan.evaluate(_event(line), worded=True)
+            bits = plan.in_line(line)
+        holding = plan.holding(self._read(self._decode(line)), bits)
         if holding is None:
-            return plan.evaluate(_event(line))
+            return plan.evaluate(_event(line), worded=worded)
         return plan.findings(holding, _event(line)) if holding else []
-
-
-def _hiding(line: bytes) -> bool:
-    r"""Tell whether a line has escapes (`\u`, `\/`) of characters that need none."""
-    if b"\\u" not in line and b"\\/" not in line:
-        return False
-    rest = line.replace(b"\\\\", b"")
-    return b"\\u" in rest or b"\\/" in rest
 
 
 def _event(line: bytes) -> dict[str, Any]:
@@ -122,23 +97,39 @@ class Lines:
         self._key = gather_attributes(engine.router.slots, self._shape.attribute)
         self._plans: dict[tuple[Any, ...], _LinePlan | None] = {}
         self._by_plan: dict[int, _LinePlan] = {}
+        self._unrouted = _LinePlan(Plan((), Counter()))
+        """Stands for the lines that are decoded as a whole."""
         self.unread = 0
 
     def evaluate(self, lines: Sequence[bytes]) -> list[list[Finding]]:
         """Return the findings of each line."""
         decode, key, plans = self._shape.decode, self._key, self._plans
-        results: list[list[Finding]] = []
+        found: list[tuple[bytes, _LinePlan | None]] = []
+        worded: dict[Words, list[bytes]] = {}
         for line in lines:
             try:
-                found = key(decode(line))
+                place = key(decode(line))
                 try:
-                    plan = plans[found]
+                    plan = plans[place]
                 except KeyError:
-                    plan = self._plan(found, line)
-                results.append([] if plan is None else plan.evaluate(line))
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                results.append(self._nested(line))
-        return results
+                    plan = self._plan(place, line)
+            except (msgspec.MsgspecError, UnicodeDecodeError, orjson.JSONDecodeError):
+                plan = self._unrouted
+            found.append((line, plan))
+            if plan is not None and plan.plan.words is not None:
+                worded.setdefault(plan.plan.words, []).append(line)
+        suspect = {words for words, some in worded.items() if words.may_be_in(b"\n".join(some))}
+        return [[] if plan is None else self._judged(line, plan, suspect) for line, plan in found]
+
+    def _judged(self, line: bytes, plan: _LinePlan, suspect: set[Words]) -> list[Finding]:
+        if plan is not self._unrouted:
+            words = plan.plan.words
+            try:
+                worded = plan.plan.numeric or words in suspect
+                return plan.evaluate(line, worded=worded)
+            except (msgspec.MsgspecError, UnicodeDecodeError, orjson.JSONDecodeError):
+                pass
+        return self._nested(line)
 
     def _nested(self, line: bytes) -> list[Finding]:
         try:

@@ -1,6 +1,6 @@
-"""One scan of an event's text for the witnesses of all rules."""
+"""One scan of an event's text for the literals of all rules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
@@ -23,42 +23,52 @@ def mark(index: int) -> str:
 
 
 class Scanner:
-    """Finds the rules whose witness is in a text: the folded values of slots between marks."""
+    """Finds literals in a text: the folded values of slots between marks. `masks`: their bits."""
 
-    def __init__(self, slots: Sequence[Slot], wanted: Mapping[Lit, Sequence[int]]) -> None:
+    def __init__(self, slots: Sequence[Slot], masks: Mapping[Lit, int]) -> None:
         self.slots = tuple(slots)
         self.marks = tuple(mark(index) for index in range(len(self.slots) + 1))
-        index = {slot: number for number, slot in enumerate(self.slots)}
-        owners: dict[bytes, set[int]] = {}
-        for lit, rules in wanted.items():
-            owners.setdefault(_bytes(lit, index), set()).update(rules)
-        self._owners = [tuple(sorted(rules)) for rules in owners.values()]
+        self._index = {slot: number for number, slot in enumerate(self.slots)}
+        owners: dict[bytes, int] = {}
+        for lit, mask in masks.items():
+            pattern = self.pattern(lit)
+            owners[pattern] = owners.get(pattern, 0) | mask
+        self.masks = list(owners.values())
+        self.patterns = patterns = list(owners)
         kind = Implementation.DFA if len(owners) <= _SMALL else Implementation.ContiguousNFA
-        patterns = list(owners)
         self._automaton = BytesAhoCorasick(patterns, implementation=kind) if owners else None
         self._any = None
         if owners and len(owners) <= _FEW:
             self._any = BytesAhoCorasick(patterns, matchkind=MatchKind.LeftmostFirst)
 
-    def found(self, text: str) -> set[int]:
-        """Return the rules of which a literal is in the text (folded)."""
-        return self.found_in(text.encode())
+    def texts(self) -> Iterable[tuple[str, int]]:
+        """Return the literals, as they are searched, and their bits."""
+        return zip((pattern.decode() for pattern in self.patterns), self.masks, strict=True)
 
-    def found_in(self, text: bytes) -> set[int]:
-        """Return the same for encoded text."""
+    def found(self, text: bytes) -> int:
+        """Return the bits of the literals that are in an encoded text (folded)."""
+        mask = 0
+        for hit in self.hits(text):
+            mask |= self.masks[hit]
+        return mask
+
+    def hits(self, text: bytes) -> list[int]:
+        """Return the numbers of the different literals in a text."""
         if self._automaton is None:
-            return set()
+            return []
         if self._any is not None and not self._any.find_matches_as_indexes(text):
-            return set()
-        hits = self._automaton.find_matches_as_indexes(text, overlapping=True)
-        if not hits:
-            return set()
-        owners = self._owners
-        return {rule for hit in hits for rule in owners[hit[0]]}
+            return []
+        found = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        return list({hit[0] for hit in found}) if found else []
 
+    def joined(self, values: Sequence[str]) -> str:
+        """Return the text of the slots' values, to be folded and encoded."""
+        pairs = zip(values, self.marks[1:], strict=True)
+        return "".join((self.marks[0], *(text for pair in pairs for text in pair)))
 
-def _bytes(lit: Lit, index: Mapping[Slot, int]) -> bytes:
-    number = index.get(lit.slot, 0)
-    head = mark(number) if lit.start else ""
-    tail = mark(number + 1) if lit.end else ""
-    return f"{head}{lit.text}{tail}".encode()
+    def pattern(self, lit: Lit) -> bytes:
+        """Return a literal as it stands in the text."""
+        number = self._index.get(lit.slot, 0)
+        head = mark(number) if lit.start else ""
+        tail = mark(number + 1) if lit.end else ""
+        return f"{head}{lit.text}{tail}".encode()
