@@ -6,7 +6,7 @@ from typing import Any, Final
 from detectors.sigma.patterns import Exists, FieldRef, Null, Pattern, Text
 from detectors.sigma.rule import Condition, Group, Item, Rule
 from detectors.sigma.values import Field, Value, View
-from soc.model.finding import Reason
+from soc.model.reason import Reason
 from soc.text import shorten
 
 Names = Callable[[str], tuple[str, ...]]

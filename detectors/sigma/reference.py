@@ -9,7 +9,8 @@ from detectors.sigma.pipeline import Pipelines, Source
 from detectors.sigma.rule import Rule
 from detectors.sigma.values import View
 from soc.model.event import Event
-from soc.model.finding import Finding, Reason, entities_of
+from soc.model.finding import Finding
+from soc.model.reason import Reason, Told
 
 _MAX_ROUTES: Final = 4_096
 _MAX_KEY: Final = 256
@@ -118,12 +119,6 @@ def finding(rule: Rule, sources: tuple[Source, ...], view: View) -> Finding | No
     return None
 
 
-def told(rule: Rule, event: Event, reason: Reason) -> Finding:
+def told(rule: Rule, event: Event, why: Reason | Told) -> Finding:
     """Return the finding of a rule that matches an event for this reason."""
-    return Finding(
-        rule=rule.info,
-        events=(event,),
-        reason=reason,
-        dedup_key=f"{rule.id}:{event.get('event.id', '')}",
-        entities=entities_of(event),
-    )
+    return Finding(rule.info, (event,), why)

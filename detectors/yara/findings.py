@@ -5,7 +5,8 @@ from typing import Any
 
 from detectors.yara.events import DATASET
 from soc.model.event import Event, values
-from soc.model.finding import LEVELS, Finding, Reason, RuleInfo, entities_of
+from soc.model.finding import LEVELS, Finding, RuleInfo
+from soc.model.reason import Reason
 
 STRINGS = "soc.yara.strings"
 
@@ -20,9 +21,8 @@ def finding_of(event: Event) -> Finding | None:
     return Finding(
         rule=rule,
         events=(event,),
-        reason=_reason(event),
-        dedup_key=f"{rule.id}:{event.get('event.id', '')}",
-        entities=(*entities_of(event), *_files(event)),
+        why=_reason(event),
+        also=tuple(_files(event)),
     )
 
 

@@ -1,46 +1,18 @@
 """The finding: what a detector says about events, and why."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
+import orjson
+
 from soc.model.event import Event, flatten, nest
+from soc.model.happened import entities_of, filled, happened, written
+from soc.model.reason import Reason, Told
 
 Level = Literal["informational", "low", "medium", "high", "critical"]
 LEVELS: Final[tuple[Level, ...]] = ("informational", "low", "medium", "high", "critical")
-
-
-class Reason(NamedTuple):
-    """One node of the tree that says why a rule matched (or did not).
-
-    `kind`: and, or, not, selection, field, keyword. `label`: the rule's own words (a condition,
-    a selection's name, `CommandLine|contains`). Leaves carry the event's `field`, the `value` it
-    had and the `pattern` that was wanted.
-    """
-
-    kind: str
-    label: str
-    matched: bool
-    children: tuple["Reason", ...] = ()
-    field: str = ""
-    value: Any = None
-    pattern: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the tree as plain JSON values, empty parts left out."""
-        document: dict[str, Any] = {
-            "kind": self.kind,
-            "label": self.label,
-            "matched": self.matched,
-        }
-        if self.field:
-            document |= {"field": self.field, "value": self.value}
-        if self.pattern:
-            document["pattern"] = self.pattern
-        if self.children:
-            document["children"] = [child.as_dict() for child in self.children]
-        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +32,17 @@ class RuleInfo:
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """A rule matched these events. `events` holds the one that completed the match last.
 
-    `group`: of a correlation the values it is grouped by, as canonical text.
+    `why`: the reason, or what it is made of. `also`: who and what it is about beside the event's
+    own. `group`: of a correlation the values it is grouped by, as canonical text.
     """
 
     rule: RuleInfo
     events: Sequence[Event]
-    reason: Reason
-    dedup_key: str
-    entities: tuple[str, ...] = field(default=())
+    why: Reason | Told
+    also: tuple[str, ...] = ()
     group: str = ""
 
     @property
@@ -79,41 +50,50 @@ class Finding:
         """Return the event that completed the match."""
         return self.events[-1]
 
+    @property
+    def reason(self) -> Reason:
+        """Return the tree that says why."""
+        return self.why.tree() if isinstance(self.why, Told) else self.why
+
+    @property
+    def dedup_key(self) -> str:
+        """Return what findings of the same thing share: the rule and its group or event."""
+        return f"{self.rule.id}:{self.group or self.event.get('event.id', '')}"
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """Return who and what the finding is about, each once."""
+        return tuple(dict.fromkeys((*entities_of(self.event), *self.also)))
+
     def as_event(self) -> Event:
         """Return the finding as a flat ECS document (`event.kind: signal`)."""
-        return self._happened() | flatten(_about(self.rule))
+        return self._happened() | flatten(about(self.rule))
 
     def as_document(self) -> dict[str, Any]:
         """Return the finding as nested ECS with `reason`, the form `soc detect` prints."""
-        document = nest(self._happened()) | _about(self.rule)
+        document = nest(self._happened()) | about(self.rule)
         return document | {"reason": self.reason.as_dict()}
+
+    def as_json(self) -> bytes:
+        """Return `as_document()` as JSON; raise TypeError for values that JSON has no form for."""
+        why = self.why
+        if isinstance(why, Told) and not self.also and not self.group and len(self.events) == 1:
+            head = written(self.events[0], self.rule.id)
+            if head is not None:
+                return b"".join(head + why.form.written(why.values))
+        return orjson.dumps(self.as_document())
 
     def _happened(self) -> Event:
         """Return the fields that are not the rule's."""
-        event = self.event
-        document: Event = {
-            "@timestamp": event["@timestamp"],
-            "ecs.version": event["ecs.version"],
-            "event.kind": "signal",
-            "event.id": event["event.id"],
-            "event.dataset": event.get("event.dataset"),
-            "soc.event_ids": [e["event.id"] for e in self.events],
-            "soc.entities": list(self.entities),
-            "soc.dedup_key": self.dedup_key,
-        }
-        document |= {name: event[name] for name in CARRIED if name in event}
-        return _filled(document)
-
-
-def _filled(document: Event) -> Event:
-    return {name: value for name, value in document.items() if value not in ("", None, [])}
+        ids = [event["event.id"] for event in self.events]
+        return happened(self.event, ids, self.entities, self.dedup_key)
 
 
 @lru_cache(maxsize=4096)
-def _about(rule: RuleInfo) -> dict[str, Any]:
+def about(rule: RuleInfo) -> dict[str, Any]:
     """Return what a finding says of its rule, nested; the same for all its findings."""
     return nest(
-        _filled(
+        filled(
             {
                 "rule.id": rule.id,
                 "rule.name": rule.title,
@@ -127,47 +107,3 @@ def _about(rule: RuleInfo) -> dict[str, Any]:
             }
         )
     )
-
-
-CARRIED: Final = (
-    "log.file.path",
-    "message",
-    "host.name",
-    "host.ip",
-    "user.name",
-    "user.domain",
-    "source.ip",
-    "source.port",
-    "destination.ip",
-    "destination.port",
-    "process.name",
-    "process.executable",
-    "process.command_line",
-    "process.parent.executable",
-    "file.path",
-    "file.name",
-    "file.size",
-    "file.hash.sha256",
-    "soc.yara.member.name",
-    "url.original",
-    "dns.question.name",
-    "event.code",
-    "event.action",
-    "event.outcome",
-    "winlog.channel",
-    "network.community_id",
-    "organization.unit",
-)
-"""Fields of the event that a finding and an alert repeat, so that a list needs no second look."""
-
-
-def entities_of(event: Event) -> tuple[str, ...]:
-    """Return who and what an event is about, as `host:web01`, `user:lan`, `ip:10.0.0.7`."""
-    kinds = (
-        ("host", "host.name"),
-        ("user", "user.name"),
-        ("ip", "source.ip"),
-        ("ip", "destination.ip"),
-    )
-    found = [f"{kind}:{event[name]}" for kind, name in kinds if event.get(name)]
-    return tuple(dict.fromkeys(found))

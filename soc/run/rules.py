@@ -17,7 +17,7 @@ from detectors.sigma.load import LoadReport, rule_files
 from detectors.sigma.rule import Rule
 from soc.errors import ContentError
 from soc.model.event import Event
-from soc.model.finding import Reason
+from soc.model.reason import Reason
 from soc.run.detection import Detection
 from soc.run.summary import Summary
 

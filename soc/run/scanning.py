@@ -23,7 +23,8 @@ from detectors.yara.walk import OpenFile, open_files
 from soc.alerts.raising import raise_alerts
 from soc.errors import ContentError, InputError, SocError
 from soc.model.event import Event
-from soc.model.finding import Finding, Reason
+from soc.model.finding import Finding
+from soc.model.reason import Reason
 from soc.run.collecting import BATCH, Stored
 from soc.run.rules import RECEIVED, tests_of
 from soc.run.summary import Summary

@@ -97,7 +97,7 @@ def documents(found: list[list[Finding]]) -> Iterator[bytes]:
     """Yield each finding as a line of JSON."""
     for row in found:
         for finding in row:
-            yield orjson.dumps(finding.as_document()) + b"\n"
+            yield finding.as_json() + b"\n"
 
 
 def apart(folder: Path, name: str, form: str, core: int) -> Result:

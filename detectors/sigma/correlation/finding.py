@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from detectors.sigma.correlation.state import Result
-from soc.model.finding import Finding, Reason, entities_of
+from soc.model.finding import Finding
+from soc.model.reason import Reason
 
 MAX_EVENTS: Final = 99
 """Events that a finding names beside the one that completed it."""
@@ -16,13 +17,11 @@ MAX_NAMED: Final = 5
 def finding(result: Result) -> Finding:
     """Return the finding of a group whose condition became true."""
     one, match = result.one, result.match
-    about = [*entities_of(match.event), *(name for e in result.entries for name in e.about)]
     return Finding(
         rule=one.info,
         events=[*({"event.id": identifier} for identifier in others(result)), match.event],
-        reason=Reason("and", one.label, True, tuple(_reasons(result))),
-        dedup_key=f"{one.id}:{result.key}",
-        entities=tuple(dict.fromkeys(about)),
+        why=Reason("and", one.label, True, tuple(_reasons(result))),
+        also=tuple(dict.fromkeys(name for entry in result.entries for name in entry.about)),
         group=result.key,
     )
 

@@ -19,7 +19,7 @@ from detectors.sigma.pipeline import Pipelines, Source
 from detectors.sigma.rule import Rule
 from detectors.sigma.values import View, text_of
 from soc.model.event import Event
-from soc.model.finding import CARRIED
+from soc.model.happened import CARRIED
 from soc.model.time import parse_iso
 
 Scalar = str | int | float | bool

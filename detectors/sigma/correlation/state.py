@@ -21,7 +21,7 @@ from detectors.sigma.correlation.match import (
 from detectors.sigma.correlation.rule import Bounds, Correlation
 from detectors.sigma.correlation.tally import Entry, Events, Numbers, Tally, Values
 from detectors.sigma.correlation.temporal import Ordered, Together
-from soc.model.finding import entities_of
+from soc.model.happened import entities_of
 
 MAX_GROUPS: Final = 50_000
 """Groups of a correlation; beyond, the one that was idle longest is forgotten."""

@@ -17,7 +17,8 @@ from detectors.sigma.reference import Reference
 from detectors.sigma.rule import Rule
 from detectors.sigma.values import View
 from soc.model.event import Event
-from soc.model.finding import Finding, Reason
+from soc.model.finding import Finding
+from soc.model.reason import Reason
 
 
 class Engine:

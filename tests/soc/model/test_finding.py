@@ -3,7 +3,9 @@
 from typing import Any
 
 from soc.model.event import flatten
-from soc.model.finding import Finding, Reason, RuleInfo, entities_of
+from soc.model.finding import Finding, RuleInfo
+from soc.model.happened import entities_of
+from soc.model.reason import Reason
 
 EVENT: dict[str, Any] = {
     "@timestamp": "2026-11-22T08:15:30.000000Z",
@@ -19,7 +21,7 @@ EVENT: dict[str, Any] = {
 LEAF = Reason("field", "user.name", True, field="user.name", value="root", pattern="root")
 REASON = Reason("selection", "selection", True, (LEAF,))
 RULE = RuleInfo("r1", "Root login", "high", author="An", techniques=("T1078",))
-FINDING = Finding(RULE, [{**EVENT, "event.id": "e1"}, EVENT], REASON, "key", entities_of(EVENT))
+FINDING = Finding(RULE, [{**EVENT, "event.id": "e1"}, EVENT], REASON)
 
 
 def test_a_finding_is_a_signal_about_the_event_that_completed_it() -> None:

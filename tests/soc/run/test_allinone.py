@@ -8,7 +8,8 @@ import pytest
 
 from soc.errors import StoreError
 from soc.model.event import Event
-from soc.model.finding import Finding, Reason, RuleInfo
+from soc.model.finding import Finding, RuleInfo
+from soc.model.reason import Reason
 from soc.run.allinone import Input, Runner
 from soc.store.base import Retention, Store
 from soc.store.open import open_store
@@ -25,7 +26,7 @@ class SaysBad:
         if "bad" not in event["message"]:
             return []
         reason = Reason("field", "message", True, (), "message", event["message"], "bad")
-        return [Finding(RULE, [event], reason, f"rule-1:{event['event.id']}")]
+        return [Finding(RULE, [event], reason)]
 
 
 class Clock:
