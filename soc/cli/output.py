@@ -4,8 +4,9 @@
         for event in events:
             write(event)
 
-A document is an event (flat, dotted keys) or already nested. JSON and NDJSON carry it as nested
-ECS; every character that could act on a terminal is escaped, which JSON undoes when it is read.
+A document is an event (flat, dotted keys), already nested, or a finding. JSON and NDJSON carry it
+as nested ECS; every character that could act on a terminal is escaped, which JSON undoes when it is
+read.
 """
 
 import csv
@@ -16,15 +17,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from soc.cli.terminal import is_terminal
 from soc.errors import UsageError
 from soc.i18n import _
 from soc.text import safe_cell, safe_json
 
+if TYPE_CHECKING:
+    from soc.model.finding import Finding
+
 Document = Mapping[str, Any]
-Write = Callable[[Document], None]
+Write = Callable[["Document | Finding"], None]
 
 
 class Format(StrEnum):
@@ -59,6 +63,14 @@ class Renderer(Protocol):
 
     def close(self) -> None:
         """Write what belongs at the end."""
+
+
+def finding_text(finding: "Finding") -> str:
+    """Return a finding as `json_text` writes its document, the short way."""
+    try:
+        return safe_json(finding.as_json().decode())
+    except (TypeError, ValueError, RecursionError):
+        return json_text(finding.as_document())
 
 
 def json_text(document: Document) -> str:
@@ -105,7 +117,10 @@ class _Ndjson:
         self._stream = stream
 
     def write(self, document: Document) -> None:
-        self._stream.write(json_text(document) + "\n")
+        self.write_json(json_text(document))
+
+    def write_json(self, text: str) -> None:
+        self._stream.write(text + "\n")
 
     def close(self) -> None:
         pass
@@ -117,7 +132,10 @@ class _Json:
         self._before = "[\n"
 
     def write(self, document: Document) -> None:
-        self._stream.write(self._before + json_text(document))
+        self.write_json(json_text(document))
+
+    def write_json(self, text: str) -> None:
+        self._stream.write(self._before + text)
         self._before = ",\n"
 
     def close(self) -> None:
@@ -183,6 +201,7 @@ def results(
     the block ends well, or not at all. Raises UsageError when options contradict each other.
     """
     from soc.model.event import flatten
+    from soc.model.finding import Finding
 
     chosen, names = choose(format, json=json, output=output), _names(fields)
     if names:
@@ -191,7 +210,12 @@ def results(
     with target(output) as stream:
         renderer = _renderer(chosen, stream, columns, full)
 
-        def write(document: Document) -> None:
+        def write(document: "Document | Finding") -> None:
+            if isinstance(document, Finding):
+                if isinstance(renderer, _Ndjson | _Json) and not names:
+                    renderer.write_json(finding_text(document))
+                    return
+                document = document.as_document()
             if names or chosen in (Format.TABLE, Format.CSV):
                 document = flatten(document)
             renderer.write(select(document, names) if names else document)

@@ -12,6 +12,7 @@ from detectors.sigma import evaluate
 from detectors.sigma.evaluate import MAX_LISTED, MAX_SHOWN, Names
 from detectors.sigma.patterns import Text
 from detectors.sigma.rule import Condition, Group, Item, Rule
+from detectors.sigma.text import Glob
 from detectors.sigma.values import View, text_of
 from soc.model.event import Event
 from soc.model.finding import about
@@ -126,17 +127,30 @@ _Test = Callable[[str], int]
 
 
 def _first(texts: list[Text]) -> _Test:
-    tests = [(n, p.cased, p.needle, p.glob.matches) for n, p in enumerate(texts)]
+    tests = [(n, p.cased, p.needle, _rest(p.glob)) for n, p in enumerate(texts)]
 
     def test(text: str) -> int:
         folded = text.casefold()
         for number, cased, needle, matches in tests:
             own = text if cased else folded
-            if needle in own and matches(own):
+            if needle in own and (matches is None or matches(own)):
                 return number
         return -1
 
     return test
+
+
+def _rest(glob: Glob) -> Callable[[str], bool] | None:
+    """Return what is left to ask of a text that holds the needle, None for nothing."""
+    parts = [part for part in (glob.head, *glob.middle, glob.tail) if part is not None]
+    if len(parts) != 1 or parts[0].regex is not None:
+        return glob.matches
+    needle = glob.needle
+    if glob.whole:
+        return needle.__eq__
+    if glob.tail is not None:
+        return lambda text: text.endswith(needle)
+    return None if glob.head is None else lambda text: text.startswith(needle)
 
 
 def _all(texts: list[Text]) -> _Test:

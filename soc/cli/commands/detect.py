@@ -105,7 +105,7 @@ def command(
     ):
         found = _events(paths, captures, tell, quiet)
         for finding in loaded.findings(found, summary, stream=paths == ["-"]):
-            write(finding.as_document())
+            write(finding)
     if not quiet:
         _tell(summary)
     if problems:

@@ -92,7 +92,7 @@ def command(
             results(COLUMNS, format, json=json, output=output, fields=fields, full=full)
         )
         for finding in _findings(scan, paths, to_store, store, quiet):
-            write(finding.as_document())
+            write(finding)
     if not quiet:
         _tell(scan, len(problems))
     if problems:

@@ -107,7 +107,8 @@ def test_the_engine_finds_what_the_reference_finds(
     place = folder / "pipeline.txt"
     place.write_text(PIPELINE, "utf-8")
     pipelines = Pipelines.load([place])
-    full = [{"kind": "t1", "event.id": str(n), **found} for n, found in enumerate(events)]
+    base = {"kind": "t1", "@timestamp": "2026-11-22T08:00:00.000000Z", "ecs.version": "9.5.0"}
+    full = [base | {"event.id": str(n)} | found for n, found in enumerate(events)]
     original, plan.SAMPLE = plan.SAMPLE, 2  # type: ignore[misc]
     try:
         assert_same(rules, pipelines, full)
