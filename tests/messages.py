@@ -65,13 +65,17 @@ def _literal(node: ast.expr) -> str:
 
 def _helps(tree: ast.Module, path: Path) -> Iterator[tuple[str, str]]:
     """Yield what help shows: a command file's first line and its functions' docstrings."""
-    if path.parent == ROOT / COMMANDS[0]:
+    if path.parent == ROOT / COMMANDS[0] or any(map(_is_group, tree.body)):
         yield (ast.get_docstring(tree) or "").partition("\n")[0], ""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and (
             node.name == "command" or any(map(_registers, node.decorator_list))
         ):
             yield inspect.cleandoc(ast.get_docstring(node) or ""), ""
+
+
+def _is_group(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "app"
 
 
 def _registers(node: ast.expr) -> bool:

@@ -242,6 +242,9 @@ def _inputs(settings: Settings) -> Checks:
     for entry in settings.inputs:
         if entry.parser:
             parser(entry.parser)
+        if entry.listen:
+            yield Check("inputs", "ok", f"{entry.listen}, {entry.zone}")
+            continue
         files = glob.glob(entry.path, recursive=True)
         closed = [path for path in files if not os.access(path, os.R_OK)]
         if closed:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 import rules
 from soc import config
@@ -88,16 +88,40 @@ class NodeOptions(Options):
     unit: str = ""
 
 
+def _listen(text: str) -> str:
+    listening(text)
+    return text
+
+
 class InputOptions(Options):
-    """`[[inputs]]`: files to follow, and what their records need to be understood.
+    """`[[inputs]]`: files to follow (`path`) or an address to listen on (`listen`), and what their
+    records need to be understood.
 
     `zone` holds for records that name no zone themselves; `local` is this machine's own.
     """
 
-    path: Annotated[str, AfterValidator(_some)]
+    path: Annotated[str, AfterValidator(_some)] = ""
+    listen: Annotated[str, AfterValidator(_listen)] = ""
     parser: str = ""
     zone: Annotated[str, AfterValidator(_zone)] = LOCAL
     unit: str = ""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "InputOptions":
+        if bool(self.path) == bool(self.listen):
+            raise ValueError("needs either path (files to follow) or listen (tcp://HOST:PORT)")
+        return self
+
+    @property
+    def name(self) -> str:
+        """What the input is called: where it reads."""
+        return self.path or self.listen
+
+
+class SpoolOptions(Options):
+    """`[spool]`: how many bytes may wait on this node's disk while the store cannot be reached."""
+
+    limit: Annotated[int, Field(ge=1 << 20)] = 10_000_000_000
 
 
 class RulesOptions(Options):
@@ -118,6 +142,7 @@ SECTIONS: Final[Mapping[str, Any]] = {
     "store": StoreOptions,
     "node": NodeOptions,
     "inputs": list[InputOptions],
+    "spool": SpoolOptions,
     "rules": RulesOptions,
     "retention": RetentionOptions,
 }
@@ -131,6 +156,7 @@ class Settings:
     store: StoreOptions
     node: NodeOptions
     inputs: list[InputOptions]
+    spool: SpoolOptions
     rules: RulesOptions
     retention: RetentionOptions
     config: Config
@@ -194,6 +220,14 @@ def zone(name: str) -> tzinfo:
         raise ValueError(
             "not a time zone; write one such as Asia/Ho_Chi_Minh, UTC or local"
         ) from error
+
+
+def listening(text: str) -> tuple[str, int]:
+    """Return host and port of an address to listen on (`tcp://0.0.0.0:514`); raise ValueError."""
+    parts = urlsplit(text)
+    if parts.scheme != "tcp" or parts.port is None or not parts.hostname or parts.path:
+        raise ValueError("not an address to listen on; write one such as tcp://0.0.0.0:514")
+    return parts.hostname, parts.port
 
 
 def _local() -> tzinfo:

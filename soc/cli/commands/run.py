@@ -41,6 +41,12 @@ def command(
             _("there is nothing to follow: the configuration has no [[inputs]]"),
             hint="soc init; soc config show --origin",
         )
+    for one in config.inputs:
+        if one.listen:
+            raise ContentError(
+                _("{input}: soc run only follows files").format(input=one.listen),
+                hint="soc collect run",
+            )
     stop = Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
