@@ -83,6 +83,7 @@ class Sender:
         self._flying = 0
         self._landed: SimpleQueue[Answer] = SimpleQueue()
         self._waiting: list[Parcel] = []
+        self.closed = False
         self._told_at = -EVERY
         self._settled_at, self._lagging = 0.0, False
 
@@ -129,6 +130,7 @@ class Sender:
                 self._land(IDLE)
         self.ledger.settle()
         self.spool.settle(self.ledger.mark, self.ledger.notes())
+        self.closed = True
 
     def figures(self) -> dict[str, Any]:
         """Return what is known of frames, events and trouble; for the status."""

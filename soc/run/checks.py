@@ -63,6 +63,7 @@ def examine(sources: Sources, now: datetime) -> Iterator[Check]:
     yield from _guarded("rules", lambda: _rules(settings))
     yield from _guarded("store", lambda: _store(settings))
     yield from _guarded("inputs", lambda: _inputs(settings))
+    yield from _guarded("collector", lambda: _collector(settings.paths.state))
 
 
 def _guarded(name: str, check: Callable[[], Checks]) -> Iterator[Check]:
@@ -256,6 +257,31 @@ def _inputs(settings: Settings) -> Checks:
         else:
             count = ngettext("{count} file", "{count} files", len(files)).format(count=len(files))
             yield Check("inputs", "ok", f"{entry.path}: {count}, {entry.zone}")
+
+
+def _collector(state: Path) -> Checks:
+    """The books of the collector, what waits, and what was refused; nothing where none ran."""
+    from soc.run import status
+
+    found = status.read(state)
+    if found is None:
+        return
+    for text in status.wrong(found):
+        yield Check("collector", "failure", text, _("keep the spool and report this"))
+    if found["trouble"]:
+        yield Check("collector", "failure", found["trouble"], "soc collect status")
+    if found["spool"]["problem"]:
+        yield Check("spool", "failure", found["spool"]["problem"], _("make room on the disk"))
+    waiting = _("{pending} records wait in the spool, {lost} were damaged")
+    level: State = "warning" if found["spool"]["lost"] else "ok"
+    fix = "soc collect spool check" if found["spool"]["lost"] else ""
+    detail = waiting.format(pending=found["spool"]["pending"], lost=found["spool"]["lost"])
+    if not found["running"]:
+        detail += "; " + _("the collector does not run")
+    yield Check("spool", level, detail, fix)
+    if dead := found["dead_letters"]:
+        text = ngettext("{count} dead letter", "{count} dead letters", dead).format(count=dead)
+        yield Check("dead-letters", "warning", text, "soc collect dead-letters list")
 
 
 def _user() -> str:

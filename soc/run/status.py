@@ -1,0 +1,72 @@
+"""The status of the collector: a file that the running process renews, read by everybody else."""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from collectors.sender.ledger import balanced
+from soc.errors import InputError
+from soc.model.time import iso
+
+NAME: Final = "collector.json"
+EVERY: Final = 1.0
+"""Seconds between two writings."""
+
+
+def write(state: Path, figures: Mapping[str, Any], now: datetime) -> None:
+    """Renew the file, whole or not at all; a full disk leaves the one before."""
+    text = json.dumps({"pid": os.getpid(), "at": iso(now), **figures})
+    scratch = state / f".{NAME}"
+    with suppress(OSError):
+        scratch.write_text(text)
+        scratch.replace(state / NAME)
+
+
+def read(state: Path) -> dict[str, Any] | None:
+    """Return what the collector last wrote, None when it never ran; raises InputError."""
+    try:
+        found: dict[str, Any] = json.loads((state / NAME).read_text())
+        found["running"] = _alive(int(found["pid"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            "the collector's status cannot be read",
+            where=str(state / NAME),
+            hint="it is written anew by soc collect run",
+        ) from error
+    return found
+
+
+def wrong(figures: Mapping[str, Any]) -> list[str]:
+    """Return which of the books do not balance, in words; none is how it must be."""
+    spool, events = figures["spool"], figures["events"]
+    received = sum(one.get("received", 0) for one in spool["inputs"].values())
+    settled = sum(figures["settled"].values()) + spool["lost"]
+    found = []
+    if received != spool["received"]:
+        found.append(f"{received} frames received by inputs, {spool['received']} in the spool")
+    if spool["received"] != spool["settled"] + spool["pending"]:
+        found.append(
+            f"{spool['received']} frames received, {spool['settled']} settled"
+            f" + {spool['pending']} pending"
+        )
+    if settled != spool["settled"]:
+        found.append(f"{spool['settled']} frames settled, {settled} accounted for")
+    if not balanced(events):
+        found.append(f"events: {events}")
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
