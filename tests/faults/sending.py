@@ -59,7 +59,7 @@ class Node:
 
         self.sender._told_at = float("inf")  # a test that wants to hear of losses resets it
 
-    def until(self, reached: Callable[[], bool], seconds: float = 30) -> None:
+    def until(self, reached: Callable[[], bool], seconds: float = 120) -> None:
         """Work until something is reached."""
         deadline = time.monotonic() + seconds
         while not reached():

@@ -1,5 +1,6 @@
 """Row 10: busy servers, and answers lost after the write was done: nothing lost, nothing twice."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from tests.faults.servers.store_server import (
     StoreServer,
     cut_after,
     cut_before,
-    slow,
+    late,
     status,
 )
 
@@ -65,10 +66,12 @@ def test_a_crash_before_the_checkpoint_costs_conflicts_only(
 
 
 def test_a_slow_answer_holds_nobody_else_up(node: Node, server: StoreServer) -> None:
-    server.script.append(slow(1.0))
+    answer = threading.Event()
+    server.script.append(late(answer))
     node.receive([line(n) for n in range(5_000)])
     node.until(lambda: len(server.documents) == 5_000)
     assert node.sender.ledger.mark == 0, "the first parcel has no verdict: nothing is settled"
+    answer.set()
     node.drain()
     assert node.sender.ledger.mark == 5_000
 

@@ -11,7 +11,6 @@ import json
 import socket
 import ssl
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections import deque
@@ -60,12 +59,12 @@ def cut_after(exchange: Exchange) -> None:
     exchange.carry_out()
 
 
-def slow(seconds: float) -> Fault:
-    """Carry it out and answer late."""
+def late(allowed: threading.Event) -> Fault:
+    """Carry it out at once and answer when that is allowed."""
 
     def fault(exchange: Exchange) -> Answered:
         answered = exchange.carry_out()
-        time.sleep(seconds)
+        allowed.wait(60)
         return answered
 
     return fault

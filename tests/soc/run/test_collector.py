@@ -32,7 +32,7 @@ def node(tmp_path: Path) -> Iterator[Flow]:
 
 
 def until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.05)
