@@ -23,7 +23,8 @@ fi
 
 # The real programs that tests run against; a suite whose program is missing says so at the end.
 programs="nft:nftables ip:iproute2 slapd:slapd ldapsearch:ldap-utils openssl:openssl
-    tshark:tshark bwrap:bubblewrap"
+    tshark:tshark bwrap:bubblewrap
+    rsyslogd:rsyslog logger:bsdutils strace:strace mkfs.ext4:e2fsprogs"
 if [ "$mode" != quick ]; then programs="$programs java:openjdk-17-jre-headless mvn:maven"; fi
 missing=""
 for program in $programs; do

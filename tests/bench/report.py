@@ -16,6 +16,7 @@ from tests.data import ROOT
 PAGE = ROOT / "docs" / "benchmarks.md"
 BENCHES = {
     "parsers": ["--seconds", "2"],
+    "receive": [],
     "store": ["--events", "1000000"],
     "sigma_reference": [],
     "sigma": ["--rounds", "3"],
