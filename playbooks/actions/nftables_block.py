@@ -32,6 +32,8 @@ SLACK: Final = 2
 
 _PLACE: Final = {"family": FAMILY, "table": TABLE}
 _SERVICE: Final = ["inet_proto", "inet_service"]
+_PROTOCOLS: Final = {6: "tcp", 17: "udp"}
+"""nft prints numbers where /etc/protocols is missing, as on a minimal system."""
 SETS: Final[Mapping[str, Mapping[str, Any]]] = {
     "address4": {"type": "ipv4_addr", "flags": ["timeout"]},
     "address6": {"type": "ipv6_addr", "flags": ["timeout"]},
@@ -210,11 +212,20 @@ def _entries(items: Sequence[Item], name: str) -> list[Mapping[str, Any]]:
         found = item.get("set", {})
         if found.get("name") == name:
             elements = found.get("elem", ())
-            return [
+            listed = [
                 each["elem"] if isinstance(each, Mapping) and "elem" in each else {"val": each}
                 for each in elements
             ]
+            return [{**entry, "val": _named(entry["val"])} for entry in listed]
     return []
+
+
+def _named(value: Any) -> Any:  # noqa: ANN401
+    """Return an element with its protocol's name."""
+    if isinstance(value, Mapping) and "concat" in value:
+        protocol, *rest = value["concat"]
+        return {"concat": [_PROTOCOLS.get(protocol, protocol), *rest]}
+    return value
 
 
 def _chain(items: Sequence[Item], name: str) -> bool:

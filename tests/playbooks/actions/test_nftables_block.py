@@ -1,5 +1,6 @@
 """The action against the real `nft` in network namespaces that the test makes (as root)."""
 
+import json
 import os
 import shutil
 import signal
@@ -225,6 +226,29 @@ def test_extend_and_restore_against_the_kernel(lab: Lab, tmp_path: Path) -> None
     (drift,) = engine.reconcile("lan")
     assert drift.done == "restored"
     assert not lab.connects()
+
+
+class WithoutNames(SimulatedFilter):
+    """Lists what nft lists where /etc/protocols is missing: numbers."""
+
+    def table(self, family: str, name: str) -> Any:
+        listed = json.dumps(super().table(family, name))
+        return json.loads(listed.replace('"concat": ["tcp", 99]', '"concat": [6, 99]'))
+
+
+def test_a_port_is_blocked_where_protocols_have_no_names() -> None:
+    clock = Clock(datetime.now(UTC))
+    simulated = WithoutNames(clock)
+    request = Request(nftables_block.target({"target": "tcp/99"}), 30, clock())
+    change = nftables_block.plan(request, nftables_block.observe(request.target, simulated))
+    nftables_block.apply(request, change, simulated)
+    assert "[6, 99]" in json.dumps(simulated.table("inet", "metrosoc"))
+    assert nftables_block.verify(request, simulated).ok
+    assert not nftables_block.plan(
+        request, nftables_block.observe(request.target, simulated)
+    ).needed
+    nftables_block.revert(request, change, simulated)
+    assert simulated.table("inet", "metrosoc") is None
 
 
 @needs_namespaces
