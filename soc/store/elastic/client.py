@@ -29,6 +29,7 @@ BUSY: Final = (429, 502, 503, 504)
 TRIES: Final = 6
 FIRST_WAIT: Final = 0.1
 _READING: Final = ("_search", "_msearch", "_mget", "_pit", "_refresh", "_flush")
+logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)  # our error says it all
 _LOCAL: Final = ("127.0.0.1", "::1", "localhost")
 # What it says about a silent server is said by us, once and with a next step.
 logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)
@@ -177,13 +178,28 @@ def explained(url: str) -> Iterator[None]:
     except ApiError as error:
         raise refusal(error, url) from error
     except TlsError as error:
-        hint = "[store] ca must be the file of the CA that signed the server's certificate"
-        raise Denied("the server's certificate is not trusted", where=url, hint=hint) from error
+        problem, hint = distrust(str(error.__cause__))
+        raise Denied(problem, where=url, hint=hint) from error
     except ConnectionTimeout as error:
         raise Silent("the store did not answer in time", where=url, hint=_STATUS) from error
     except TransportError as error:
         hint = "check that it runs and the URL is right"
         raise Silent("the store cannot be reached", where=url, hint=hint) from error
+
+
+def distrust(reason: str) -> tuple[str, str]:
+    """Return what is wrong with a server's TLS, and what to do about it."""
+    lower = reason.lower()
+    if "has expired" in lower:
+        return "the server's certificate has expired", "soc store certs makes a new one"
+    if "mismatch" in lower or "not valid for" in lower:
+        hint = "use a name that the certificate has, or make one with this name: soc store certs"
+        return "the server's certificate is for another name", hint
+    if "wrong_version_number" in lower or "wrong version number" in lower:
+        hint = "https:// is right for a port with TLS: set xpack.security.http.ssl on the server"
+        return "the server does not speak TLS on this port", hint
+    hint = "[store] ca must be the file of the CA that signed the server's certificate"
+    return "the server's certificate is not trusted", hint
 
 
 def refusal(error: ApiError, url: str) -> StoreError:
