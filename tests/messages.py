@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("soc/cli", "soc/run", "soc/i18n.py")
-COMMANDS = ("soc/cli/commands", "soc/cli/collect", "soc/cli/rules")
+COMMANDS = ("soc/cli/commands", "soc/cli/collect", "soc/cli/rules", "soc/cli/store")
 
 HEADER = """\
 # Messages of metrosoc. Made by: pytest tests/soc/test_i18n.py --golden-update

@@ -19,11 +19,14 @@ from soc.store.elastic import alerts, work
 from soc.store.elastic.bulk import ATTEMPTS, Bulk, Item
 from soc.store.elastic.client import Client
 from soc.store.elastic.names import Names, document_id
+from soc.store.elastic.probe import Capabilities, probe
 from soc.store.elastic.roles import Keys
 from soc.store.elastic.search import Search
+from soc.store.elastic.snapshots import Snapshots
 from soc.store.elastic.streams import Streams
 from soc.store.elastic.tail import tail
 from soc.store.elastic.templates import COMPONENT, VERSION, component, index_templates
+from soc.store.elastic.upkeep import Upkeep
 from soc.store.elastic.wire import decode, encode
 from soc.store.open import Access
 from soc.store.query import Node
@@ -40,6 +43,8 @@ class ElasticStore:
         self._names = Names(access.environment)
         self._streams = Streams(self._client, self._names)
         self.keys = Keys(self._client, self._names)
+        self.snapshots = Snapshots(self._client, self._names)
+        self.upkeep = Upkeep(self._client, self._names, self._streams)
         self._dirty: set[str] = set()
         self._ready = False
         self._lock = threading.Lock()
@@ -237,6 +242,14 @@ class ElasticStore:
     def retain(self, policy: base.Retention, *, now: datetime) -> list[str]:
         """Drop whole indices of events that the policy does not keep; return their names."""
         return self._streams.retain(policy, now)
+
+    def tend(self, now: datetime) -> list[str]:
+        """Begin the day's index of every stream that has none yet; return their names."""
+        return self._streams.tend(now.astimezone(UTC).date())
+
+    def capabilities(self) -> Capabilities:
+        """Return what the cluster is and what it lacks."""
+        return probe(self._client)
 
     def info(self) -> base.Info:
         """Return what the store holds."""

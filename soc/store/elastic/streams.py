@@ -6,7 +6,7 @@ its ids that an older index may hold (its lowest and highest id are known) are l
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Final
 
 from soc.errors import StoreError
@@ -16,6 +16,8 @@ from soc.store.elastic.names import Backing, Names, document_id
 from soc.store.elastic.work import TRIES, read, write
 
 PAGE: Final = 1_000
+FULL: Final = "50gb"
+"""A shard this big is not added to: the usual advice of those who run clusters."""
 
 
 class Streams:
@@ -45,11 +47,27 @@ class Streams:
             self._may_read = False
         self._days[stream] = day
 
-    def _turn(self, stream: str, day: str) -> None:
+    def tend(self, today: date) -> list[str]:
+        """Turn the index of every stream whose day has passed or that is full; return the new ones.
+
+        Where only nodes write, whose keys turn nothing, this is what begins a day's index.
+        """
+        everything = self.backing(f"{self._names.events},{self._names.matches}")
+        for one, following in zip_longest(everything, everything[1:]):
+            if following is None or one.stream != following.stream:
+                self._turn(one.stream, today.isoformat(), one.created)
+                full = {"conditions": {"max_primary_shard_size": FULL}}
+                self._client.ask("POST", f"/{one.stream}/_rollover", full, missing=True)
+        there = {one.name for one in everything}
+        now = self.backing(f"{self._names.events},{self._names.matches}")
+        return [one.name for one in now if one.name not in there]
+
+    def _turn(self, stream: str, day: str, begun: str = "") -> None:
+        """Turn a stream into a day; `begun` is its index's own day, if none is known."""
         index = self._names.state("days")
         for _ in range(TRIES):
             found = read(self._client, index, stream)
-            before = found.source.get("day", "")
+            before = found.source.get("day", begun)
             if before >= day:
                 return
             # The day is claimed first: of several processes one turns the page.

@@ -2,12 +2,14 @@
 
 Every operation up to the global checkpoint is on all copies that count, so after a refresh a
 search sees it, and no fail-over takes it back; above there can be holes. The cursor is
-`{index: {shard: last}}` as JSON. A page takes from every stream in turn, so that a busy one does
-not hold up the others; within a stream the oldest index comes first.
+`{index: {"shard@history": last}}` as JSON. A shard that was restored from a snapshot has another
+history: numbers are given again there, so it is read from its beginning. A page takes from every
+stream in turn, so that a busy one does not hold up the others; within a stream the oldest index
+comes first.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -23,6 +25,10 @@ from soc.store.elastic.wire import decode, resent
 Cursor = dict[str, dict[str, int]]
 TOGETHER: Final = 16
 MOST: Final = 10_000
+_HISTORY: Final = "commit.user_data.history_uuid"
+_WANTED: Final = ",".join(
+    f"indices.*.shards.*.{part}" for part in ("routing.primary", "seq_no", _HISTORY)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +37,14 @@ class Shard:
 
     index: Backing
     number: str
+    history: str
     last: int
     until: int
+
+    @property
+    def key(self) -> str:
+        """Return what the cursor calls it."""
+        return f"{self.number}@{self.history}"
 
 
 def tail(client: Client, streams: Streams, pattern: str, cursor: str | None, limit: int) -> Batch:
@@ -52,7 +64,7 @@ def tail(client: Client, streams: Streams, pattern: str, cursor: str | None, lim
         _refresh(client, turn, refreshed)
         for shard, hits in zip(turn, _ask(client, turn, share), strict=True):
             last = int(hits[-1]["sort"][0]) if len(hits) >= share else shard.until
-            position.setdefault(shard.index.name, {})[shard.number] = last
+            position.setdefault(shard.index.name, {})[shard.key] = last
             events += _first_copies(streams, shard.index, hits)
     return Batch(events, orjson.dumps(position, option=orjson.OPT_SORT_KEYS).decode())
 
@@ -87,15 +99,18 @@ def _shards(client: Client, pattern: str) -> list[Shard]:
         level="shards",
         expand_wildcards="open,hidden",
         ignore_unavailable="true",
-        filter_path="indices.*.shards.*.routing.primary,indices.*.shards.*.seq_no",
+        filter_path=_WANTED,
     )
     found = []
     for name, index in answer.get("indices", {}).items():
         backing = Backing.read(name)
-        for number, copies in index["shards"].items() if backing else ():
-            reached = [int(copy["seq_no"]["global_checkpoint"]) for copy in _primary(copies)]
-            if backing is not None and reached:
-                found.append(Shard(backing, number, -1, reached[0]))
+        if backing is None:
+            continue
+        for number, copies in index["shards"].items():
+            for copy in _primary(copies):
+                reached = int(copy["seq_no"]["global_checkpoint"])
+                history = str(copy["commit"]["user_data"]["history_uuid"])
+                found.append(Shard(backing, number, history, -1, reached))
     return sorted(found, key=lambda one: (one.index, int(one.number)))
 
 
@@ -107,12 +122,12 @@ def _behind(shards: Sequence[Shard], position: Cursor) -> list[Shard]:
     """Return the shards with something left, of every stream those of its oldest such index."""
     found: dict[str, list[Shard]] = {}
     for one in shards:
-        last = position.get(one.index.name, {}).get(one.number, -1)
+        last = position.get(one.index.name, {}).get(one.key, -1)
         if last >= one.until:
             continue
         ahead = found.setdefault(one.index.stream, [])
         if not ahead or ahead[0].index == one.index:
-            ahead.append(Shard(one.index, one.number, last, one.until))
+            ahead.append(replace(one, last=last))
     return [one for ahead in found.values() for one in ahead]
 
 

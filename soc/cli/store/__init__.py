@@ -1,0 +1,1 @@
+"""The commands under `soc store`: one file each, as in `soc/cli/commands`."""

@@ -1,0 +1,130 @@
+"""What an admin's timer or an update does to the indices: turn, migrate, drop second copies.
+
+Each of it may be run twice, and from two places at once.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Final
+from uuid import uuid4
+
+import orjson
+
+from soc.errors import StoreError
+from soc.store.elastic.client import Client, Json
+from soc.store.elastic.names import Backing, Names, document_id
+from soc.store.elastic.streams import Streams
+from soc.store.elastic.templates import VERSION, component
+from soc.store.elastic.wire import decode
+from soc.store.elastic.work import acquire, release
+
+Clock = Callable[[], datetime]
+SECONDS: Final = 60.0
+"""How long a migration that died keeps others waiting."""
+PAGE: Final = 1_000
+_MAPPINGS: Final = "*.mappings._meta.metrosoc"
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """The upkeep of one environment."""
+
+    client: Client
+    names: Names
+    streams: Streams
+
+    def migrate(self, now: Clock, wait: Callable[[float], None] = time.sleep) -> list[str]:
+        """Let every stream go on in an index of this version; return what was begun or extended.
+
+        The templates are written before. Older indices of a stream stay as they are; a month of
+        alerts, which has no successor, gets the fields that are new. One does it at a time.
+        """
+        holder = uuid4().hex
+        while not (lease := acquire(self.client, self.names, "migrate", holder, SECONDS, now())):
+            wait(0.2)
+        try:
+            return self._migrate()
+        finally:
+            release(self.client, self.names, lease)
+
+    def _migrate(self) -> list[str]:
+        old = self._old()
+        done = []
+        for one in self._newest():
+            if one.name in old:
+                answer = self.client.ask("POST", f"/{one.stream}/_rollover")
+                done.append(str(answer["new_index"]))
+        for name in sorted(old):
+            if Backing.read(name) is None:
+                self.client.ask("PUT", f"/{name}/_mapping", component()["template"]["mappings"])
+                done.append(name)
+        return done
+
+    def _old(self) -> set[str]:
+        """Return the indices of events, matches and alerts that an older version began."""
+        pattern = f"{self.names.events},{self.names.matches},{self.names.alerts}"
+        answer = self.client.ask(
+            "GET",
+            f"/{pattern}/_mapping",
+            expand_wildcards="open,hidden",
+            ignore_unavailable="true",
+            allow_no_indices="true",
+            filter_path=_MAPPINGS,
+        )
+        new = {n for n, one in answer.items() if _version(one) >= VERSION}
+        newer = {n for n, one in answer.items() if _version(one) > VERSION}
+        if newer:
+            where, hint = self.client.url, "update soc"
+            raise StoreError("the cluster was set up by a newer soc", where=where, hint=hint)
+        path = f"/_resolve/index/{pattern}"
+        found = self.client.ask("GET", path, missing=True, expand_wildcards="open,hidden")
+        plain = [one["name"] for one in found.get("indices", []) if "data_stream" not in one]
+        streams = [n for one in found.get("data_streams", []) for n in one["backing_indices"]]
+        return {*plain, *streams} - new
+
+    def _newest(self) -> list[Backing]:
+        everything = self.streams.backing(f"{self.names.events},{self.names.matches}")
+        return [list(some)[-1] for _, some in groupby(everything, key=lambda one: one.stream)]
+
+    def second_copies(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield (index, ids) of events sent again behind a rollover that an older index has."""
+        everything = self.streams.backing(f"{self.names.events},{self.names.matches}")
+        for _, some in groupby(everything, key=lambda one: one.stream):
+            older: list[Backing] = []
+            for one in some:
+                if older:
+                    yield from ((one.name, part) for part in self._copies(one, older))
+                older.append(one)
+
+    def _copies(self, index: Backing, older: list[Backing]) -> Iterator[list[str]]:
+        self.client.ask("POST", f"/{index.name}/_refresh", ignore_unavailable="true")
+        after: list[int] | None = None
+        while True:
+            body: Json = {"query": {"term": {"soc.index.resent": True}}, "size": PAGE}
+            body |= {"sort": [{"_seq_no": "asc"}], "_source": True}
+            hits = self.client.search(index.name, body | ({"search_after": after} if after else {}))
+            ids = [str(decode(hit["_source"]).get("event.id")) for hit in hits]
+            if second := sorted(self.streams.among(older, ids)):
+                yield second
+            if len(hits) < PAGE:
+                return
+            after = hits[-1]["sort"]
+
+    def drop(self, index: str, ids: list[str]) -> int:
+        """Delete these copies from an index; return how many were there."""
+        actions = [{"delete": {"_index": index, "_id": document_id(one)}} for one in ids]
+        lines = b"".join(orjson.dumps(one) + b"\n" for one in actions)
+        answer = self.client.ask("POST", "/_bulk", lines)
+        results = [item["delete"] for item in answer["items"]]
+        refused = [one for one in results if one["status"] not in (200, 404)]
+        if refused:
+            reason = f"{len(refused)} second copies could not be deleted"
+            raise StoreError(reason, where=index, hint="soc store status")
+        return sum(one["status"] == 200 for one in results)
+
+
+def _version(index: Json) -> int:
+    return int(index["mappings"]["_meta"]["metrosoc"])
