@@ -40,7 +40,7 @@ class Reference:
         """Return a finding for each rule that matches, in the order of the rules."""
         view = View(event)
         findings: list[Finding] = []
-        for rule, sources in self._candidates(view):
+        for rule, sources in self.candidates(view):
             try:
                 found = finding(rule, sources, view)
             except Exception:  # one rule on one event is lost, not the process
@@ -64,7 +64,7 @@ class Reference:
         trees = [explain(rule, view, source.names) for source in sources]
         return next((tree for tree in trees if tree.matched), trees[0])
 
-    def _candidates(self, view: View) -> list[Candidate]:
+    def candidates(self, view: View) -> list[Candidate]:
         """Return the rules whose log source the event belongs to.
 
         It depends on the values of a few fields only, so the answer is kept for a while.

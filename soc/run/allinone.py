@@ -23,7 +23,9 @@ from soc.alerts.raising import raise_alerts
 from soc.errors import InputError, SocError, StoreError
 from soc.model.finding import Finding
 from soc.run.correlating import Correlating
+from soc.run.detection import Detection
 from soc.run.judging import Detector, Judge
+from soc.run.rules_watch import Watch
 from soc.store.base import Position, Retention, Store
 
 log = logging.getLogger("soc.run")
@@ -67,6 +69,7 @@ class Runner:
     """Moves events from files to alerts. `clock` is the wall clock, `now` monotonic seconds.
 
     `tend` ends leases that have run out, and compares everything with the real state at a start.
+    `reload` gives a new rule set when there is one; `watch` looks at what rules cost.
     """
 
     store: Store
@@ -81,6 +84,8 @@ class Runner:
     raised: Callable[[Finding], None] = lambda finding: None
     correlating: Callable[[], Correlating] | None = None
     tend: Callable[[bool], None] = lambda start: None
+    reload: Callable[[], Detection | None] = lambda: None
+    watch: Watch | None = None
     _judge: Judge | None = None
     _retained: float | None = None
     _tended: float | None = None
@@ -93,6 +98,7 @@ class Runner:
             try:
                 self._retain()
                 self._tend()
+                self._reload()
                 busy = self.step()
             except StoreError as error:
                 log.error("%s", error)
@@ -177,7 +183,9 @@ class Runner:
     def _detect(self) -> bool:
         if self._judge is None:
             correlating = self.correlating() if self.correlating else None
-            self._judge = Judge(self.store, self.detector, correlating, self.now, self._raise)
+            self._judge = Judge(
+                self.store, self.detector, correlating, self.now, self._raise, self.watch
+            )
         judged = self._judge.step()
         self.counters.evaluated += judged
         return judged > 0
@@ -205,6 +213,17 @@ class Runner:
             except SocError as error:  # somebody acts at the moment, or a device does not answer
                 log.warning("leases were not looked at: %s", error)
 
+    def _reload(self) -> None:
+        """Judge by the new rule set from here on, if there is one."""
+        new = self.reload()
+        if new is None:
+            return
+        self.detector, self.correlating = new, new.correlating
+        if self._judge is not None:
+            self._judge.use(new, new.correlating())
+        if self.watch is not None:
+            self.watch.use(new.engine)
+
     def _stop(self) -> None:
         """Save what was judged; the next start would judge it again."""
         try:
@@ -214,6 +233,8 @@ class Runner:
                     log.warning(
                         "correlations: %s %d (docs/sigma.md, Time and Bounds)", name, number
                     )
+            if self.watch is not None:
+                self.watch.save()
         except StoreError as error:
             log.error("%s", error)
         self._forget()

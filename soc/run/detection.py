@@ -1,7 +1,7 @@
 """Detection over files and pipes: rules loaded, events read, findings out, no store needed."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import rules
@@ -59,6 +59,17 @@ class Detection:
     def correlating(self) -> Correlating:
         """Return the correlations, with nothing counted yet."""
         return Correlating(self.report, self.pipelines)
+
+    def without(self, parked: Collection[str]) -> "Detection":
+        """Return the same rule set without the rules of these ids.
+
+        The correlations that name them stay: so nothing that they keep quiet becomes loud.
+        """
+        left = tuple(rule for rule in self.report.rules if rule.id not in parked)
+        if len(left) == len(self.report.rules):
+            return self
+        report = replace(self.report, rules=left)
+        return Detection(report, Engine(left, self.pipelines), self.pipelines)
 
 
 def pipelines() -> Pipelines:

@@ -1,12 +1,14 @@
 """The detection's step in `soc run`: the tail of the store through rules and correlations."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from soc.model.event import Event
 from soc.model.finding import Finding
 from soc.run.correlating import Correlating
+from soc.run.rules_watch import Watch
 from soc.store.base import Checkpoint, Store
 
 BATCH: Final = 1000
@@ -40,12 +42,15 @@ class Judge:
         correlating: Correlating | None,
         now: Callable[[], float] = time.monotonic,
         tell: Callable[[Sequence[Finding]], None] = lambda findings: None,
+        watch: Watch | None = None,
     ) -> None:
         self.store = store
         self.detector = detector
         self.correlating = correlating
         self.now = now
         self.tell = tell
+        self.watch = watch
+        self._matches: Counter[str] = Counter()
         self._saved = store.checkpoint(CURSOR) or Checkpoint(CURSOR, {"cursor": None})
         self._cursor: str | None = self._saved.payload["cursor"]
         self._saved_at = self._busy_at = now()
@@ -60,14 +65,32 @@ class Judge:
         if not batch.events:
             self._idle()
             return 0
-        self._told([f for event in batch.events for f in self._findings(event)])
+        began = time.perf_counter()
+        told = [f for event in batch.events for f in self._findings(event)]
+        took = time.perf_counter() - began
+        self._told(told)
+        self._watched(batch.events, took)
         self._cursor, self._busy_at, self._changed = batch.cursor, self.now(), True
         if self.now() - self._saved_at >= max(SAVE_EVERY, SHARE * self._took):
             self.save()
         return len(batch.events)
 
+    def use(self, detector: Detector, correlating: Correlating | None) -> None:
+        """Judge by another rule set from here on; what correlations have counted goes on."""
+        if correlating and self.correlating:
+            correlating.load(self.correlating.dump())
+            correlating.counters.update(self.correlating.counters)
+        self.detector, self.correlating, self._changed = detector, correlating, True
+
+    def _watched(self, events: Sequence[Event], took: float) -> None:
+        if self.watch:
+            self.watch.judged(events, self._matches, took)
+        self._matches.clear()
+
     def _findings(self, event: Event) -> Sequence[Finding]:
         findings = self.detector.evaluate(event)
+        if findings:
+            self._matches.update(finding.rule.id for finding in findings)
         return list(self.correlating.take(event, findings)) if self.correlating else findings
 
     def _told(self, findings: Sequence[Finding]) -> None:

@@ -12,6 +12,8 @@ from soc.i18n import _
 if TYPE_CHECKING:
     from soc.model.finding import Finding
     from soc.run.allinone import Counters
+    from soc.run.detection import Detection
+    from soc.run.rules_reload import Reloader
     from soc.run.settings import Settings
 
 
@@ -22,6 +24,7 @@ def command(
 
     Stops on Ctrl-C or SIGTERM and goes on where it was at the next start: each line is stored
     once and each alert raised once, also after a crash. Only one runs per state folder.
+    Changed rules are taken up within seconds, at once on SIGHUP; a broken set is not.
 
     \b
     Example: soc run
@@ -30,8 +33,10 @@ def command(
 
     from soc.model.time import now
     from soc.run.allinone import Input, Runner
-    from soc.run.detection import detection
     from soc.run.node import node_key, only_one
+    from soc.run.rules_parking import parked
+    from soc.run.rules_reload import Reloader
+    from soc.run.rules_watch import Watch
     from soc.run.settings import zone
     from soc.store.base import Retention
 
@@ -57,10 +62,14 @@ def command(
     state = config.paths.state
     key = node_key(state)
     with only_one(state, "run"):
-        loaded = detection(config.rules.paths, state=config.paths.state)
+        found = config.store.open()
+        reloader = Reloader(config.rules.paths, state, lambda: parked(found))
+        loaded = reloader.current
         for rejection in loaded.report.rejected:
             note(_("rule left out: {why}").format(why=rejection))
-        found = config.store.open()
+        for one in parked(found).values():
+            note(_("rule parked: {what}").format(what=one))
+        signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.ask())
         runner = Runner(
             store=found,
             inputs=[
@@ -75,6 +84,8 @@ def command(
             clock=now,
             retention=Retention(config.retention.days, config.retention.bytes),
             raised=lambda finding: None if quiet else _tell(finding),
+            reload=lambda: _reloaded(reloader),
+            watch=Watch(found, loaded.engine, now),
         )
         note(
             _("following {inputs} inputs with {rules} rules; Ctrl-C stops").format(
@@ -88,6 +99,18 @@ def command(
         finally:
             found.close()
     _farewell(runner.counters, quiet)
+
+
+def _reloaded(reloader: "Reloader") -> "Detection | None":
+    new = reloader.poll()
+    if new is not None:
+        report = new.report
+        note(
+            _("rules reloaded: {rules} rules, {rejected} rejected").format(
+                rules=len(report.rules) + len(report.correlations), rejected=len(report.rejected)
+            )
+        )
+    return new
 
 
 def _tend(config: "Settings", start: bool) -> None:
