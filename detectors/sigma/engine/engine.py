@@ -1,6 +1,6 @@
 """The engine: the same findings as the reference, found without looking at every rule."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 import orjson
@@ -54,7 +54,7 @@ class Engine:
         key_of, memo = self.router.key, self._memo
         found: list[tuple[Event, Plan | None]] = []
         results: list[list[Finding]] = []
-        worded: dict[Words, list[Event]] = {}
+        worded: dict[Words, list[Event]] = defaultdict(list)
         for event in events:
             key = key_of(event)
             plan: Plan | None
@@ -67,7 +67,7 @@ class Engine:
                     plan = self._routed(key, event)
             found.append((event, plan))
             if plan is not None and plan.words is not None:
-                worded.setdefault(plan.words, []).append(event)
+                worded[plan.words].append(event)
         suspect = {words for words, some in worded.items() if _may_hold(words, some)}
         for event, plan in found:
             if plan is None:

@@ -5,7 +5,7 @@ at; the whole event only for a finding. Escapes in a line cannot hide text: valu
 decoded, and lines in which an escape could hide a keyword are decoded as a whole.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +105,7 @@ class Lines:
         """Return the findings of each line."""
         decode, key, plans = self._shape.decode, self._key, self._plans
         found: list[tuple[bytes, _LinePlan | None]] = []
-        worded: dict[Words, list[bytes]] = {}
+        worded: dict[Words, list[bytes]] = defaultdict(list)
         for line in lines:
             try:
                 place = key(decode(line))
@@ -117,7 +117,7 @@ class Lines:
                 plan = self._unrouted
             found.append((line, plan))
             if plan is not None and plan.plan.words is not None:
-                worded.setdefault(plan.plan.words, []).append(line)
+                worded[plan.plan.words].append(line)
         suspect = {words for words, some in worded.items() if words.may_be_in(b"\n".join(some))}
         return [[] if plan is None else self._judged(line, plan, suspect) for line, plan in found]
 

@@ -120,7 +120,7 @@ class Sieve:
         for slot, column in self.columns.items():
             number = index[slot]
             space[f"c{number}"] = column
-            lines.append(f" bits |= c{number}[v{number}]")
+            lines += [f" b = c{number}[v{number}]", " if b: bits |= b"]
         if self.scanner.masks:
             marks = [repr(text) for text in self.scanner.marks]
             parts = [marks[0]]

@@ -28,13 +28,18 @@ class Words:
         found = sorted(words)
         self._ascii = all(word.isascii() for word in found)
         found += [text.encode() for text in (*FOLDING, *ESCAPES)]
-        self._search = BytesAhoCorasick(found, matchkind=MatchKind.LeftmostFirst)
+        # Apart from each other, because short ones make the search for the others slow.
+        self._searches = [
+            BytesAhoCorasick(some, matchkind=MatchKind.LeftmostFirst)
+            for some in ([w for w in found if len(w) > 2], [w for w in found if len(w) <= 2])
+        ]
 
     def may_be_in(self, text: bytes) -> bool:
         """Tell whether one of the words may be in JSON text, be it behind an escape."""
         if not self._ascii and (not text.isascii() or hiding(text)):
             return True
-        return bool(self._search.find_matches_as_indexes(text.lower()))
+        lowered = text.lower()
+        return any(search.find_matches_as_indexes(lowered) for search in self._searches)
 
 
 @lru_cache(maxsize=256)
