@@ -66,6 +66,29 @@ class Opened:
         """Bytes of the file read so far, packed ones if it is packed."""
         return min(self._file.tell(), self.size)
 
+    @property
+    def plain(self) -> bool:
+        """Tell whether the file is neither packed nor UTF-16."""
+        self._file.seek(0)
+        return self._file.read(2) not in (_GZIP, *_UTF16)
+
+    def line_after(self, position: int) -> int:
+        """Return where a line begins, at this position of a plain file or the next after it."""
+        self._file.seek(position - 1)
+        for piece in _read(self._file):
+            end = piece.find(b"\n")
+            if end >= 0:
+                return position + end
+            position += len(piece)
+        return self.size
+
+    def part(self, start: int, stop: int) -> Iterator[bytes]:
+        """Return a range of a plain file."""
+        self._file.seek(start)
+        while start < stop and (data := self._file.read(min(_PIECE, stop - start))):
+            start += len(data)
+            yield data
+
     def pieces(self) -> Iterator[bytes]:
         """Return the content from the beginning; raise InputError for a decompression bomb."""
         self._file.seek(0)

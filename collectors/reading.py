@@ -6,7 +6,9 @@ packed one yields the same ids.
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, cast
 
@@ -16,6 +18,7 @@ from collectors import parsing
 from collectors.content import Content, Opened, recoded
 from collectors.frame import Frame, Source
 from collectors.framing import by_name, chunks
+from collectors.framing.lines import LineCutter
 from collectors.normalise import Normaliser
 from collectors.parsing import Parser
 from collectors.recognise import HEAD, cut, recognise, reframed
@@ -29,9 +32,46 @@ _EVENT_MARKS: Final = ("ecs.version", "event.id")
 _PROGRESS_EVERY: Final = 1000  # frames
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Whole lines of a file, from one byte to another; `key` is the digest of the whole file."""
+
+    start: int
+    stop: int
+    key: bytes
+
+
+def spans(path: Path, size: int, *, parser: str | None = None, mode: Mode = "auto") -> list[Span]:
+    """Return ranges of about this many bytes, in order; none when it must be read as a whole.
+
+    Only a plain file that is read by lines can be split. Raises InputError for what cannot be read.
+    """
+    opened = Opened(path)
+    try:
+        if opened.size <= size or not opened.plain:
+            return []
+        content = Content(opened.pieces(), HEAD)
+        if not _Reader(Source(b""), content.head, parser, mode).by_lines:
+            return []
+        cuts = dict.fromkeys(opened.line_after(at) for at in range(size, opened.size, size))
+        edges = [0, *(cut for cut in cuts if cut < opened.size), opened.size]
+        key = _digest(opened)
+        return [Span(start, stop, key) for start, stop in pairwise(edges)]
+    finally:
+        opened.close()
+
+
+def _digest(opened: Opened) -> bytes:
+    key = hashlib.sha256()
+    for piece in opened.pieces():
+        key.update(piece)
+    return key.digest()
+
+
 def read_file(
     path: Path,
     *,
+    span: Span | None = None,
     received: datetime,
     observer: str = "",
     unit: str = "",
@@ -43,18 +83,19 @@ def read_file(
     """Yield the events of a log file, plain or gzip; its kind is recognised or given by `parser`.
 
     A file of Events (`soc` wrote it) is passed through in the modes "auto" and "events".
-    `progress` is told bytes done and bytes in all. Raises InputError for what cannot be read, and
+    `progress` is told bytes done and bytes in all. Of a `span` of the file only that is read, with
+    the same events as in the whole. Raises InputError for what cannot be read, and
     for a damaged packed file after the events of its readable part.
     """
     opened = Opened(path)
     try:
-        key = hashlib.sha256()
-        for piece in opened.pieces():
-            key.update(piece)
-        source = Source(key.digest(), "", str(path), observer, unit, zone)
+        key = span.key if span else _digest(opened)
+        source = Source(key, "", str(path), observer, unit, zone)
         content = Content(recoded(opened.pieces()), HEAD)
         reader = _Reader(source, content.head, parser, mode)
-        for count, frame in enumerate(reader.frames(cast(BinaryIO, content))):
+        whole = cast(BinaryIO, content)
+        frames = _lines(opened, span) if span else reader.frames(whole)
+        for count, frame in enumerate(frames):
             if progress and count % _PROGRESS_EVERY == 0:
                 progress(opened.done, opened.size)
             yield from reader.events(frame, received)
@@ -68,6 +109,14 @@ def read_file(
             )
     finally:
         opened.close()
+
+
+def _lines(opened: Opened, span: Span) -> Iterator[Frame]:
+    cutter = LineCutter(span.start)
+    for piece in opened.part(span.start, span.stop):
+        yield from cutter.feed(piece)
+    if last := cutter.rest():
+        yield last
 
 
 def read_stream(
@@ -126,6 +175,11 @@ class _Reader:
             chosen = recognise(head[:HEAD], self._place)
         self._framing = chosen.framing
         self._normaliser = Normaliser(source, chosen)
+
+    @property
+    def by_lines(self) -> bool:
+        """Tell whether every line is a record of its own."""
+        return self._framing == "lines"
 
     def frames(self, stream: BinaryIO) -> Iterator[Frame]:
         """Return the frames, errors naming the source."""

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from collectors.packets.reading import is_capture_file
-from collectors.reading import Mode, Progress, read_file
+from collectors.reading import Mode, Progress, Span, read_file, spans
 from soc.errors import InputError, SocError
 from soc.model.event import Event
 from soc.store.base import Store, Verdict
@@ -48,24 +48,27 @@ def read_all(
     problem: Callable[[SocError], None],
     advance: Callable[[int], None] = lambda done: None,
     capture: Callable[[Path, Progress], Iterator[Event]] | None = None,
+    span: Span | None = None,
 ) -> Iterator[Event]:
     """Yield the events of files in their order; a file that cannot be read is told and skipped.
 
-    `advance` is told how many bytes more have been read; `capture` reads captures of packets.
+    `advance` is told how many bytes more have been read; `capture` reads captures of packets. Of
+    a `span` only that part of the one file is read.
     """
     for path in paths:
         try:
             if capture and how.parser is None and is_capture_file(path):
                 yield from capture(path, _steps(advance))
             else:
-                yield from _log_file(path, how, _steps(advance))
+                yield from _log_file(path, how, _steps(advance), span)
         except InputError as error:
             problem(error)
 
 
-def _log_file(path: Path, how: Reading, progress: Progress) -> Iterator[Event]:
+def _log_file(path: Path, how: Reading, progress: Progress, span: Span | None) -> Iterator[Event]:
     return read_file(
         path,
+        span=span,
         received=how.received,
         observer=how.observer,
         unit=how.unit,
@@ -74,6 +77,16 @@ def _log_file(path: Path, how: Reading, progress: Progress) -> Iterator[Event]:
         mode=how.mode,
         progress=progress,
     )
+
+
+def parts_of(path: Path, how: Reading, size: int) -> list[Span | None]:
+    """Return parts of a file that can be read apart, `None` for the whole of it."""
+    try:
+        if how.parser is None and is_capture_file(path):
+            return [None]
+        return [*spans(path, size, parser=how.parser, mode=how.mode)] or [None]
+    except InputError:  # who reads the file says so
+        return [None]
 
 
 def _steps(advance: Callable[[int], None]) -> Progress:

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 import rules
 from detectors.sigma.cache import load_cached
@@ -16,6 +18,9 @@ from soc.model.finding import Finding
 from soc.run.correlating import Correlating
 from soc.run.sorting import Sorting
 from soc.run.summary import Summary
+
+BATCH: Final = 256
+"""Events of files that are judged together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +45,27 @@ class Detection:
 
     def _told(self, events: Iterable[Event], summary: Summary, stream: bool) -> Iterator[Finding]:
         correlating, matches = self.correlating(), Sorting()
-        for event in events:
-            summary.saw(event)
-            findings = self.evaluate(event)
-            if stream:
-                yield from correlating.take(event, findings)
-            else:
-                yield from correlating.heard(findings)
-                correlating.collect(event, findings, matches)
-        yield from correlating.finish() if stream else correlating.count(matches.drain())
+        if stream:
+            for event in events:
+                summary.saw(event)
+                yield from correlating.take(event, self.evaluate(event))
+            yield from correlating.finish()
+            return
+        for event, findings in self.judged(events, summary):
+            yield from correlating.heard(findings)
+            correlating.collect(event, findings, matches)
+        yield from correlating.count(matches.drain())
+
+    def judged(
+        self, events: Iterable[Event], summary: Summary
+    ) -> Iterator[tuple[Event, list[Finding]]]:
+        """Yield events with what `evaluate` says of them; a batch at a time, which costs less."""
+        rest = iter(events)
+        while batch := list(islice(rest, BATCH)):
+            for event, found in zip(batch, self.engine.evaluate_batch(batch), strict=True):
+                summary.saw(event)
+                told = finding_of(event)
+                yield event, [*found, told] if told else found
 
     def evaluate(self, event: Event) -> list[Finding]:
         """Return what Sigma's rules say of an event, and what YARA said when it was scanned."""

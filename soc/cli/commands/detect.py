@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,6 +69,10 @@ def command(
     fields: FieldsOption = None,
     full: FullOption = False,
     quiet: QuietOption = False,
+    jobs: Annotated[
+        int,
+        typer.Option("--jobs", min=1, max=256, help=_("Processes that read files side by side.")),
+    ] = 1,
 ) -> None:
     """Judge logs, EVTX files, captures or a pipe of events by the rules and print the findings.
 
@@ -80,12 +85,15 @@ def command(
     """
     from soc.model.time import now
     from soc.run.captures import Captures
-    from soc.run.collecting import Reading
+    from soc.run.collecting import Reading, files_in
     from soc.run.detection import detection
+    from soc.run.parallel import Job, parts_in, workers
     from soc.run.summary import Summary
 
     if raw and events:
         raise UsageError(_("--raw and --events contradict each other"), hint=_("leave one out"))
+    if jobs > 1 and "-" in paths:
+        raise UsageError(_("standard input is read by one process"), hint=_("leave out --jobs"))
     failing = levels_from(fail_on)
     config = settings(rules=rules)
     loaded = detection(config.rules.paths, state=config.paths.state)
@@ -99,12 +107,24 @@ def command(
         problems.append(error)
         show(error)
 
-    with (
-        Captures(how, None, config.rules.paths, tell, lambda why: note(str(why))) as captures,
-        results(COLUMNS, format, json=json, output=output, fields=fields, full=full) as write,
-    ):
-        found = _events(paths, captures, tell, quiet)
-        for finding in loaded.findings(found, summary, stream=paths == ["-"]):
+    with ExitStack() as stack:
+        if jobs > 1:
+            parts = parts_in(files_in([Path(path) for path in paths]), how)
+            job = Job(parts, how, config.rules.paths, loaded)
+            some = stack.enter_context(workers(job, jobs))
+            total = sum(part.size for part in parts)
+            advance = stack.enter_context(progress(_("reading"), total, quiet=quiet))
+            findings = some.findings(summary, tell, note, advance)
+        else:
+            captures = stack.enter_context(
+                Captures(how, None, config.rules.paths, tell, lambda why: note(str(why)))
+            )
+            found = _events(paths, captures, tell, quiet)
+            findings = loaded.findings(found, summary, stream=paths == ["-"])
+        write = stack.enter_context(
+            results(COLUMNS, format, json=json, output=output, fields=fields, full=full)
+        )
+        for finding in findings:
             write(finding)
     if not quiet:
         _tell(summary)

@@ -1,0 +1,239 @@
+"""Detection over files in several processes: the same findings in the same order as in one.
+
+The input is cut before anything is decoded: files read by lines into ranges, others stay whole.
+Each process takes the next part and judges it with an engine of its own (a fork of the loaded one).
+What it finds it writes to a file, so that nobody waits for somebody else's turn; this process reads
+these files in the order of the input, and counts the correlations.
+"""
+
+import multiprocessing
+import os
+import pickle
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, NamedTuple
+
+from collectors.reading import Span
+from detectors.sigma.correlation.match import Match
+from soc.errors import SocError
+from soc.model.finding import Finding
+from soc.run.captures import Captures
+from soc.run.collecting import Reading, parts_of, read_all
+from soc.run.detection import Detection
+from soc.run.sorting import Sorting
+from soc.run.summary import Summary
+
+_FORK: Final = multiprocessing.get_context("fork")
+
+
+class _Judged(NamedTuple):
+    """What came of one event, or of a file: findings, matches of correlations, or a trouble."""
+
+    findings: Sequence[Finding] = ()
+    matches: Sequence[Match] = ()
+    problem: SocError | None = None
+    note: str = ""
+    events: int = 0
+    unparsed: int = 0
+
+
+PART: Final = 1 << 24
+"""Bytes of a file that are judged together, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file or a part of it."""
+
+    path: Path
+    span: Span | None
+
+    @property
+    def size(self) -> int:
+        """Return its bytes."""
+        if self.span:
+            return self.span.stop - self.span.start
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the processes do: read these parts in this way and judge them by these rules."""
+
+    parts: Sequence[Part]
+    how: Reading
+    rules: Sequence[Path]
+    loaded: Detection
+
+
+def parts_in(files: Sequence[Path], how: Reading) -> list[Part]:
+    """Return the parts of files that can be judged apart."""
+    return [Part(path, span) for path in files for span in parts_of(path, how, PART)]
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: BaseProcess
+    line: Connection
+    part: int = -1
+
+
+class Workers:
+    """Processes that judge parts of files; make them with `workers`."""
+
+    def __init__(self, job: Job, folder: Path, number: int) -> None:
+        self._job = job
+        self._folder = folder
+        self._next = 0
+        self._done: set[int] = set()
+        self._workers: list[_Worker] = []
+        for _ in range(min(number, len(job.parts))):
+            here, there = _FORK.Pipe()
+            ours = [worker.line for worker in self._workers]
+            process = _FORK.Process(target=_work, args=(there, [*ours, here], job, folder))
+            process.start()
+            there.close()
+            self._workers.append(_Worker(process, here))
+        for worker in self._workers:
+            self._give(worker)
+
+    def findings(
+        self,
+        summary: Summary,
+        problem: Callable[[SocError], None],
+        note: Callable[[str], None],
+        advance: Callable[[int], None],
+    ) -> Iterator[Finding]:
+        """Yield what one process would; raise SocError when a process died."""
+        correlating, matches = self._job.loaded.correlating(), Sorting()
+        for number, part in enumerate(self._job.parts):
+            while number not in self._done:
+                self._listen()
+            for judged in _records(self._folder / str(number)):
+                if judged.problem is not None:
+                    problem(judged.problem)
+                if judged.note:
+                    note(judged.note)
+                summary.events += judged.events
+                summary.unparsed += judged.unparsed
+                for match in judged.matches:
+                    matches.add(match)
+                for finding in judged.findings:
+                    summary.found(finding)
+                    yield finding
+            (self._folder / str(number)).unlink()
+            advance(part.size)
+        for finding in correlating.count(matches.drain()):
+            summary.found(finding)
+            yield finding
+
+    def _give(self, worker: _Worker) -> None:
+        """Give a process the next part, or nothing more to do."""
+        worker.part = self._next if self._next < len(self._job.parts) else -1
+        self._next += 1
+        worker.line.send(worker.part)
+
+    def _listen(self) -> None:
+        """Wait until a process is done with its part."""
+        busy = {worker.line: worker for worker in self._workers if worker.part >= 0}
+        for line in wait(list(busy)):
+            worker = busy[line]  # type: ignore[index]
+            try:
+                self._done.add(worker.line.recv())
+            except (EOFError, OSError) as error:
+                raise self._died(worker) from error
+            self._give(worker)
+
+    def _died(self, worker: _Worker) -> SocError:
+        worker.process.join()
+        code = worker.process.exitcode or 0
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return SocError(
+            f"a process of --jobs ended before its part was judged ({how}); findings are missing",
+            where=str(self._job.parts[worker.part].path),
+            hint="run it again with --jobs 1",
+        )
+
+    def close(self) -> None:
+        """End the processes."""
+        for worker in self._workers:
+            worker.line.close()
+            if worker.part >= 0:
+                worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join()
+
+
+@contextmanager
+def workers(job: Job, number: int) -> Iterator[Workers]:
+    """Start this many processes, and end them with the block."""
+    with TemporaryDirectory(prefix="soc-detect-") as folder:
+        made = Workers(job, Path(folder), number)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def _work(line: Connection, others: Sequence[Connection], job: Job, folder: Path) -> None:
+    """Judge the parts that are asked for until there are no more (runs in a process of its own)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us ends us
+    for other in others:
+        other.close()
+    while (number := line.recv()) >= 0:
+        place = folder / str(number)
+        with place.open("wb") as out:
+            os.fchmod(out.fileno(), 0o600)
+            for judged in _judged(job, job.parts[number]):
+                pickle.dump(judged, out, pickle.HIGHEST_PROTOCOL)
+        line.send(number)
+
+
+def _judged(job: Job, part: Part) -> Iterator[_Judged]:
+    """Yield what came of the events of a part, and last how many there were."""
+    summary, loaded = Summary(), job.loaded
+    correlating = loaded.correlating()
+    told: list[_Judged] = []
+
+    def problem(error: SocError) -> None:
+        told.append(_Judged(problem=error))
+
+    def note(error: SocError) -> None:
+        told.append(_Judged(note=str(error)))
+
+    with Captures(job.how, None, job.rules, problem, note) as captures:
+        events = read_all(
+            [part.path], job.how, problem=problem, capture=captures.events, span=part.span
+        )
+        for event, findings in loaded.judged(events, summary):
+            yield from told
+            told.clear()
+            if findings:
+                matches = Sorting()
+                correlating.collect(event, findings, matches)
+                heard = [_portable(finding) for finding in correlating.heard(findings)]
+                yield _Judged(heard, list(matches.drain()))
+    yield from told
+    yield _Judged(events=summary.events, unparsed=summary.unparsed)
+
+
+def _records(path: Path) -> Iterator[_Judged]:
+    """Yield what a process of ours wrote."""
+    with path.open("rb") as file:
+        while True:
+            try:
+                record: Any = pickle.load(file)  # noqa: S301 - our own, in a folder nobody else may enter
+            except EOFError:
+                return
+            yield record
+
+
+def _portable(finding: Finding) -> Finding:
+    """Return the finding with its reason made, for another process."""
+    return finding._replace(why=finding.reason)
