@@ -67,8 +67,8 @@ def command(
         loaded = reloader.current
         for rejection in loaded.report.rejected:
             note(_("rule left out: {why}").format(why=rejection))
-        for one in parked(found).values():
-            note(_("rule parked: {what}").format(what=one))
+        for left_out in parked(found).values():
+            note(_("rule parked: {what}").format(what=left_out))
         signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.ask())
         runner = Runner(
             store=found,
