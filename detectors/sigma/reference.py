@@ -1,7 +1,7 @@
 """The reference evaluator of Sigma: slow, complete and plainly right. The engine is held to it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
 from detectors.sigma.evaluate import decided, explain, matches
@@ -35,6 +35,10 @@ class Reference:
         self._tested = pipelines.tested
         self._memo: dict[tuple[tuple[str, ...], ...], list[Candidate]] = {}
         self._served: dict[tuple[Source, ...], list[Candidate]] = {}
+
+    def evaluate_batch(self, events: Iterable[Event]) -> list[list[Finding]]:
+        """Return the findings of each event."""
+        return [self.evaluate(event) for event in events]
 
     def evaluate(self, event: Event) -> list[Finding]:
         """Return a finding for each rule that matches, in the order of the rules."""
