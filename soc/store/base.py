@@ -70,6 +70,27 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of a stream with a tail of its own, as far as it reached when it was listed.
+
+    `name` stays however often the store begins a new index or file; `parts` are the store's own.
+    """
+
+    name: str
+    partition: int
+    parts: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What was read of a shard, oldest first, and the cursor of this shard that continues."""
+
+    shard: str
+    events: Sequence[Event]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A page of search results and the cursor of the next page, None at the end."""
 
@@ -180,6 +201,27 @@ class Store(Protocol):
         Complete by construction: a document that append has confirmed is seen by every cursor
         that was taken before it. Nothing new: an empty batch with the cursor as it was.
         """
+        ...
+
+    def shards(self, stream: Stream = "events") -> list[Shard]:
+        """Return the shards of a stream, of all its partitions, in one look.
+
+        What append has confirmed before the call lies within them.
+        """
+        ...
+
+    def tails(
+        self, cursors: Mapping[str, str], shards: Sequence[Shard], *, limit: int = 1000
+    ) -> list[Piece]:
+        """Return about `limit` documents behind the cursors (by name of shard), of all in turn.
+
+        A shard without a cursor is read from its beginning; one with nothing new has no piece. The
+        cursors are those of this method, not those of `tail`. Complete as `tail` is.
+        """
+        ...
+
+    def behind(self, cursor: str | None, shard: Shard) -> int:
+        """Return how many documents of a shard lie behind a cursor of `tails`, at most."""
         ...
 
     def search(

@@ -16,6 +16,7 @@ from soc.model.alert import Entry
 from soc.model.event import Event
 from soc.store import base
 from soc.store.elastic import alerts, work
+from soc.store.elastic import shards as shards_of
 from soc.store.elastic.bulk import ATTEMPTS, Bulk, Item
 from soc.store.elastic.client import Client
 from soc.store.elastic.names import Names, document_id
@@ -139,6 +140,21 @@ class ElasticStore:
         """Return what was appended behind the cursor, per data stream in appending order."""
         pattern = self._names.stream(stream, partition)
         return tail(self._client, self._streams, pattern, cursor, limit)
+
+    def shards(self, stream: base.Stream = "events") -> list[base.Shard]:
+        """Return the shards of a stream's data streams."""
+        names = self._names
+        return shards_of.shards(self._client, names.events if stream == "events" else names.matches)
+
+    def tails(
+        self, cursors: Mapping[str, str], shards: Sequence[base.Shard], *, limit: int = 1000
+    ) -> list[base.Piece]:
+        """Return what lies behind the cursors of these shards."""
+        return shards_of.tails(self._client, self._streams, cursors, shards, limit)
+
+    def behind(self, cursor: str | None, shard: base.Shard) -> int:
+        """Return how many documents of a shard lie behind a cursor, at most."""
+        return shards_of.behind(cursor, shard)
 
     def search(
         self,

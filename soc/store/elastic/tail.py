@@ -8,7 +8,7 @@ stream in turn, so that a busy one does not hold up the others; within a stream 
 comes first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -50,23 +50,38 @@ class Shard:
 def tail(client: Client, streams: Streams, pattern: str, cursor: str | None, limit: int) -> Batch:
     """Return up to `limit` events behind the cursor."""
     seen = read(cursor)
-    shards = _shards(client, pattern)
-    position = _kept(streams, pattern, seen, {one.index.name for one in shards})
+    shards = listed(client, pattern)
+    position = kept(streams, pattern, seen, {one.index.name for one in shards})
     events: list[Event] = []
+    for _, found in pieces(client, streams, shards, position, limit):
+        events += found
+    return Batch(events, written(position))
+
+
+def pieces(
+    client: Client, streams: Streams, shards: Sequence[Shard], position: Cursor, limit: int
+) -> Iterator[tuple[Shard, list[Event]]]:
+    """Yield up to `limit` events behind a position by shard, and move the position."""
+    room = limit
     refreshed: set[str] = set()
-    while len(events) < limit:
-        behind = _behind(shards, position)
-        if not behind:
-            break
-        room = limit - len(events)
-        turn = behind[: min(TOGETHER, room)]
+    while room > 0:
+        waiting = behind(shards, position)
+        if not waiting:
+            return
+        turn = waiting[: min(TOGETHER, room)]
         share = min(max(room // len(turn), 1), MOST)
         _refresh(client, turn, refreshed)
         for shard, hits in zip(turn, _ask(client, turn, share), strict=True):
             last = int(hits[-1]["sort"][0]) if len(hits) >= share else shard.until
             position.setdefault(shard.index.name, {})[shard.key] = last
-            events += _first_copies(streams, shard.index, hits)
-    return Batch(events, orjson.dumps(position, option=orjson.OPT_SORT_KEYS).decode())
+            found = _first_copies(streams, shard.index, hits)
+            room -= len(found)
+            yield shard, found
+
+
+def written(position: Cursor) -> str:
+    """Return a position as a cursor."""
+    return orjson.dumps(position, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def read(cursor: str | None) -> Cursor:
@@ -84,14 +99,14 @@ def read(cursor: str | None) -> Cursor:
         raise UsageError("not a cursor of this store", hint=hint) from None
 
 
-def _kept(streams: Streams, pattern: str, seen: Cursor, answering: set[str]) -> Cursor:
+def kept(streams: Streams, pattern: str, seen: Cursor, answering: set[str]) -> Cursor:
     """Return the cursor without indices that are gone; one that only does not answer stays."""
     if not seen.keys() <= answering:
         answering = answering | {one.name for one in streams.backing(pattern)}
     return {name: dict(shards) for name, shards in seen.items() if name in answering}
 
 
-def _shards(client: Client, pattern: str) -> list[Shard]:
+def listed(client: Client, pattern: str) -> list[Shard]:
     """Return all shards with their global checkpoints, by stream, oldest index first."""
     answer = client.ask(
         "GET",
@@ -118,7 +133,7 @@ def _primary(copies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [copy for copy in copies if copy["routing"]["primary"] and "seq_no" in copy]
 
 
-def _behind(shards: Sequence[Shard], position: Cursor) -> list[Shard]:
+def behind(shards: Sequence[Shard], position: Cursor) -> list[Shard]:
     """Return the shards with something left, of every stream those of its oldest such index."""
     found: dict[str, list[Shard]] = {}
     for one in shards:

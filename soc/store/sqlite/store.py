@@ -31,6 +31,7 @@ from soc.store.sqlite.lock import WriteLock
 from soc.store.sqlite.plan import Plan, plan
 from soc.store.sqlite.schema import STATE
 from soc.store.sqlite.search import Part, page
+from soc.store.sqlite.shards import Shards, behind
 from soc.store.sqlite.tail import tail
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ class SqliteStore:
         self._catalogue = Catalogue(self._state)
         self._days = Days(folder)
         self._appender = Appender(self._lock, self._catalogue, self._days)
+        self._shards = Shards(self._catalogue, self._days)
         try:
             with self._lock.held():
                 self._state.create()
@@ -97,6 +99,20 @@ class SqliteStore:
         # The list of days is read first: a day that has a successor gets no more documents.
         days = self._catalogue.days(series(stream, partition))
         return tail(self._days, days, cursor, limit)
+
+    def shards(self, stream: base.Stream = "events") -> list[base.Shard]:
+        """Return the shards of a stream: one, or one a partition."""
+        return self._shards.listed(stream)
+
+    def tails(
+        self, cursors: Mapping[str, str], shards: Sequence[base.Shard], *, limit: int = 1000
+    ) -> list[base.Piece]:
+        """Return what lies behind the cursors of these shards."""
+        return self._shards.tails(cursors, shards, limit)
+
+    def behind(self, cursor: str | None, shard: base.Shard) -> int:
+        """Return how many documents of a shard lie behind a cursor."""
+        return behind(cursor, shard)
 
     def search(
         self,

@@ -17,7 +17,7 @@ def tail(files: Days, days: Sequence[Day], cursor: str | None, limit: int) -> Ba
     `days` was read before: one that has a successor in it gets no more documents, so reading goes
     on to the next as soon as nothing is left.
     """
-    day, seq = _read(cursor)
+    day, seq = read(cursor)
     events: list[Event] = []
     for one in days:
         if one.day < day or len(events) >= limit:
@@ -32,7 +32,8 @@ def tail(files: Days, days: Sequence[Day], cursor: str | None, limit: int) -> Ba
     return Batch(events, f"{day}/{seq}" if events else cursor or "")
 
 
-def _read(cursor: str | None) -> tuple[str, int]:
+def read(cursor: str | None) -> tuple[str, int]:
+    """Return the day and the row of a cursor; raise UsageError for anything else."""
     if not cursor:
         return "", 0
     day, slash, seq = cursor.partition("/")

@@ -138,6 +138,48 @@ def test_streams_and_partitions_are_apart(store: Store, noon: datetime, make: Ma
     assert len(found(store, "*")) == 1
 
 
+def test_shards_have_tails_of_their_own(store: Store, noon: datetime, make: Make) -> None:
+    assert store.shards() == []
+    events = [make(n, **{"event.dataset": f"set{n % 3}"}) for n in range(60)]
+    store.append(events[:30], now=noon)
+    cursors: dict[str, str] = {}
+    read: list[str] = []
+
+    def drained(limit: int) -> None:
+        shards = store.shards()
+        while pieces := store.tails(cursors, shards, limit=limit):
+            for piece in pieces:
+                assert piece.shard in {one.name for one in shards}
+                cursors[piece.shard] = piece.cursor
+                read.extend(event["event.id"] for event in piece.events)
+        assert all(store.behind(cursors[one.name], one) == 0 for one in shards)
+
+    for one in store.shards():
+        assert store.behind(None, one) > 0
+    drained(limit=7)
+    assert sorted(read) == sorted(event["event.id"] for event in events[:30])
+    names = {one.name for one in store.shards()}
+    store.append(events[30:], now=noon + DAY)  # another index, another file
+    assert {one.name for one in store.shards()} == names
+    assert sum(store.behind(cursors[one.name], one) for one in store.shards()) >= 30
+    drained(limit=1000)
+    assert Counter(read) == Counter(event["event.id"] for event in events)
+    assert store.tails(cursors, store.shards()) == []
+
+
+def test_partitions_are_shards(store: Store, noon: datetime, make: Make) -> None:
+    for partition in (0, 5):
+        store.append([make(partition)], now=noon, stream="matches", partition=partition)
+    found = store.shards("matches")
+    assert sorted(one.partition for one in found) == [0, 5]
+    five = next(one for one in found if one.partition == 5)
+    pieces = store.tails({}, [five])
+    assert [event["event.id"] for piece in pieces for event in piece.events] == [
+        make(5)["event.id"]
+    ]
+    assert store.shards() == []
+
+
 def test_a_cursor_of_something_else_is_refused(store: Store) -> None:
     with pytest.raises(UsageError):
         store.tail("sideways")

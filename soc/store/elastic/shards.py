@@ -1,0 +1,82 @@
+"""The shards of data streams: many tails in one look, one refresh and one search together.
+
+A shard's name is that of its data stream and its number: it stays when the stream turns to a new
+index, and so does its cursor, which is written as that of the whole tail.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from soc.model.event import Event
+from soc.store.base import Piece
+from soc.store.base import Shard as Named
+from soc.store.elastic.client import Client
+from soc.store.elastic.streams import Streams
+from soc.store.elastic.tail import Cursor, Shard, kept, listed, pieces, read, written
+
+_PARTITION: Final = re.compile(r"soc-matches\.(\d{3})-", re.ASCII)
+
+
+def shards(client: Client, pattern: str) -> list[Named]:
+    """Return the shards of the streams of a pattern; one request."""
+    found: dict[str, list[Shard]] = {}
+    for one in listed(client, pattern):
+        found.setdefault(_name(one), []).append(one)
+    return [Named(name, _partition(name), tuple(parts)) for name, parts in found.items()]
+
+
+def _name(shard: Shard) -> str:
+    return f"{shard.index.stream}/{shard.number}"
+
+
+def _partition(name: str) -> int:
+    found = _PARTITION.match(name)
+    return int(found[1]) if found else 0
+
+
+def tails(
+    client: Client,
+    streams: Streams,
+    cursors: Mapping[str, str],
+    wanted: Sequence[Named],
+    limit: int,
+) -> list[Piece]:
+    """Return what lies behind the cursors; see `soc.store.base.Store.tails`."""
+    waiting = [one for one in wanted if behind(cursors.get(one.name), one)]
+    position: Cursor = {}
+    for one in waiting:
+        answering = {part.index.name for part in one.parts}
+        pattern = one.parts[0].index.stream
+        for name, numbers in kept(streams, pattern, read(cursors.get(one.name)), answering).items():
+            position.setdefault(name, {}).update(numbers)
+    events: dict[str, list[Event]] = {}
+    parts = [part for one in waiting for part in one.parts]
+    for shard, found in pieces(client, streams, parts, position, limit):
+        events.setdefault(_name(shard), []).extend(found)
+    return [
+        Piece(one.name, events[one.name], written(_own(one, position)))
+        for one in waiting
+        if one.name in events
+    ]
+
+
+def _own(shard: Named, position: Cursor) -> Cursor:
+    """Return what of a position belongs to a shard."""
+    stream, _, number = shard.name.rpartition("/")
+    found: Cursor = {}
+    for name, numbers in position.items():
+        if f".ds-{stream}-" in name:
+            mine = {n: last for n, last in numbers.items() if n.partition("@")[0] == number}
+            if mine:
+                found[name] = mine
+    return found
+
+
+def behind(cursor: str | None, shard: Named) -> int:
+    """Return how many operations of a shard lie behind a cursor."""
+    seen = read(cursor)
+    return sum(
+        max(part.until - seen.get(part.index.name, {}).get(part.key, -1), 0)
+        for part in shard.parts
+    )
