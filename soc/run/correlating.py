@@ -1,40 +1,38 @@
 """Correlations behind the detection of single events: findings in, findings of series out."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
 from detectors.sigma.correlation.correlator import Correlator
-from detectors.sigma.correlation.match import Extractor, Match, micros
+from detectors.sigma.correlation.match import Match, micros
 from detectors.sigma.correlation.order import LATENESS, Order
-from detectors.sigma.correlation.resolve import silent
 from detectors.sigma.load import LoadReport
 from detectors.sigma.pipeline import Pipelines
 from soc.model.event import Event
 from soc.model.finding import Finding
+from soc.run.matching import Matching
 from soc.run.sorting import Sorting
 
 
 class Correlating:
     """The correlations of a rule set over the findings of its rules.
 
-    Rules that a correlation without `generate` names raise nothing themselves. `counters` adds to
-    those of the correlator: `late`, `hurried` (see Order), `untimed` and `ahead` (events without a
-    time, or with one that the receipt proves wrong: they do not count).
+    `counters` adds to those of the correlator: `late`, `hurried` (Order), those of Matching.
     """
 
     def __init__(self, report: LoadReport, pipelines: Pipelines, lateness: int = LATENESS) -> None:
         self._correlator = Correlator(report.correlations)
         self.counters = self._correlator.counters
         self._order = Order(self.counters, lateness)
-        self._extractor = Extractor(report.correlations, report.rules, pipelines)
-        self._silent = silent(report.correlations)
+        self._matching = Matching(report, pipelines, self.counters)
         self._newest = self._second = ""
         self._received = 0
 
     def heard(self, findings: Sequence[Finding]) -> list[Finding]:
         """Return the findings of single events that are told on their own."""
-        return [finding for finding in findings if finding.rule.id not in self._silent]
+        return self._matching.heard(findings)
 
     def take(self, event: Event, findings: Sequence[Finding]) -> Iterator[Finding]:
         """Take an event with its findings and yield what is told now, single events first."""
@@ -44,16 +42,10 @@ class Correlating:
         yield from self._released()
 
     def _matches(self, event: Event, findings: Sequence[Finding]) -> list[Match]:
-        wanted = [f.rule.id for f in findings if self._extractor.wants(f.rule.id)]
-        if event.get("soc.clock_skew"):
-            self.counters["ahead"] += len(wanted)
-            return []
-        try:
-            self._saw(event)
-            return [self._extractor.match(rule, event) for rule in wanted]
-        except (KeyError, TypeError, ValueError):
-            self.counters["untimed"] += len(wanted)
-            return []
+        if not event.get("soc.clock_skew"):
+            with suppress(KeyError, TypeError, ValueError):  # without a time it tells no time
+                self._saw(event)
+        return self._matching.matches(event, findings)
 
     def _saw(self, event: Event) -> None:
         """Tell the order of an event; one that is newer in nothing tells it nothing."""

@@ -73,6 +73,12 @@ class Detection:
         told = finding_of(event)
         return [*found, told] if told else found
 
+    def evaluate_batch(self, events: Sequence[Event]) -> list[list[Finding]]:
+        """Return what `evaluate` says of each event."""
+        found = self.engine.evaluate_batch(events)
+        told = map(finding_of, events)
+        return [[*f, one] if one else f for f, one in zip(found, told, strict=True)]
+
     def correlating(self) -> Correlating:
         """Return the correlations, with nothing counted yet."""
         return Correlating(self.report, self.pipelines)

@@ -9,7 +9,7 @@ from detectors.sigma.correlation.finding import MAX_UNDER, event_id, finding, ot
 from detectors.sigma.correlation.match import Match
 from detectors.sigma.correlation.resolve import silent
 from detectors.sigma.correlation.rule import Correlation
-from detectors.sigma.correlation.state import Limits, Result, State
+from detectors.sigma.correlation.state import Limits, Mine, Result, State
 from soc.model.finding import Finding
 
 MAX_INNER: Final = 10_000
@@ -23,10 +23,15 @@ class Correlator:
     `evicted_groups` and `dropped_numbers` (the bounds of memory), `cut_chains`, `errors`.
     """
 
-    def __init__(self, correlations: Sequence[Correlation], limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        correlations: Sequence[Correlation],
+        limits: Limits | None = None,
+        mine: Mine | None = None,
+    ) -> None:
         self.correlations = tuple(correlations)
         self.counters: Counter[str] = Counter()
-        self._states = [State(one, self.counters, limits or Limits()) for one in correlations]
+        self._states = [State(one, self.counters, limits or Limits(), mine) for one in correlations]
         self._listening: dict[str, list[State]] = {}
         for state in self._states:
             for rule in state.one.rules:

@@ -35,15 +35,29 @@ class Order:
         self._held: list[tuple[int, str, str, int, Match]] = []
         self._serial = 0
 
+    @property
+    def held(self) -> int:
+        """Return how many matches are held back."""
+        return len(self._held)
+
+    @property
+    def received(self) -> int:
+        """Return the latest receipt that was noted."""
+        return self._received
+
     def saw(self, time: int, received: int) -> None:
-        """Take note of an event's time and receipt, whether a rule matched it or not."""
+        """Note an event's time and receipt, whether a rule matched it or not; time goes on."""
+        self.note(time, received)
+        self._move(self._received)
+
+    def note(self, time: int, received: int) -> None:
+        """Take note of an event's time and receipt; `reach` says when time goes on."""
         self._newest = max(self._newest, time)
         self._received = max(self._received, received)
         step = self._received // _STEP
         if self._steps and self._steps[-1][0] == step:
             self._steps.pop()
         self._steps.append((step, self._newest))
-        self._move(self._received)
 
     def _move(self, now: int) -> None:
         while self._steps and (self._steps[0][0] + 1) * _STEP + self.lateness <= now:
@@ -73,10 +87,17 @@ class Order:
 
         Return whether matches are ready then.
         """
-        self._move(self._received + since)
+        return self.reach(self._received + since)
+
+    def reach(self, moment: int) -> bool:
+        """Let time go on: what was received before this moment has been noted.
+
+        Return whether matches are ready then.
+        """
+        self._move(moment)
         if self._newest and not self._steps:
             quiet = self._received // _STEP * _STEP + _STEP + self.lateness
-            self.watermark = max(self.watermark, self._newest + self._received + since - quiet)
+            self.watermark = max(self.watermark, self._newest + moment - quiet)
         return bool(self._held) and self._held[0][0] < self.watermark
 
     def end(self) -> None:

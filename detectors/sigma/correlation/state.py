@@ -6,7 +6,7 @@ decided when its window ends: the window opens with the group's first event outs
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any, Final
@@ -27,6 +27,10 @@ MAX_GROUPS: Final = 50_000
 """Groups of a correlation; beyond, the one that was idle longest is forgotten."""
 MAX_ENTRIES: Final = 200_000
 """Entries in all groups of a correlation."""
+
+
+Mine = Callable[[Correlation, Sequence[Scalar]], bool]
+"""Tells whether a group is counted here; the others are counted elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,11 @@ class _Group:
 class State:
     """The groups of one correlation. Matches must come in the order of time."""
 
-    def __init__(self, one: Correlation, counters: Counter[str], limits: Limits) -> None:
+    def __init__(
+        self, one: Correlation, counters: Counter[str], limits: Limits, mine: Mine | None = None
+    ) -> None:
         self.one = one
+        self.mine = mine
         self.counters = counters
         self.limits = limits
         self.span = one.timespan * 1_000_000
@@ -115,6 +122,8 @@ class State:
         found = False
         for group in groups(one, match):
             found = True
+            if self.mine is not None and not self.mine(one, group):
+                continue
             if one.rising:
                 yield from self._rise(group, entry, values, match)
             else:
