@@ -65,7 +65,7 @@ def prepare(writer: Store, shards: int) -> None:
 
 
 def dataset(number: int, active: int) -> str:
-    """Return one of the active datasets: the marked events are of the one that the rule is about."""
+    """Return an active dataset; the marked events are of the one that the rule is about."""
     return "sshd" if number % active == 0 else f"set{number % active}"
 
 

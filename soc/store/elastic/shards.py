@@ -77,6 +77,5 @@ def behind(cursor: str | None, shard: Named) -> int:
     """Return how many operations of a shard lie behind a cursor."""
     seen = read(cursor)
     return sum(
-        max(part.until - seen.get(part.index.name, {}).get(part.key, -1), 0)
-        for part in shard.parts
+        max(part.until - seen.get(part.index.name, {}).get(part.key, -1), 0) for part in shard.parts
     )
