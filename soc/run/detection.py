@@ -62,10 +62,9 @@ class Detection:
         """Yield events with what `evaluate` says of them; a batch at a time, which costs less."""
         rest = iter(events)
         while batch := list(islice(rest, BATCH)):
-            for event, found in zip(batch, self.engine.evaluate_batch(batch), strict=True):
+            for event, found in zip(batch, self.evaluate_batch(batch), strict=True):
                 summary.saw(event)
-                told = finding_of(event)
-                yield event, [*found, told] if told else found
+                yield event, found
 
     def evaluate(self, event: Event) -> list[Finding]:
         """Return what Sigma's rules say of an event, and what YARA said when it was scanned."""
