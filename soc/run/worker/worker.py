@@ -26,7 +26,7 @@ from soc.run.detection import Detection
 from soc.run.matching import Matching
 from soc.run.worker.partitions import Partitions
 from soc.run.worker.roster import BEAT, LEASE, Page, Roster
-from soc.run.worker.shards import Shards
+from soc.run.worker.shards import BATCH, Shards
 from soc.run.worker.slots import EVENTS, PARTITIONS
 from soc.store.base import Store
 
@@ -40,7 +40,7 @@ RETRY: Final = 2.0
 class Worker:
     """Works until told to stop. `clock` is the wall clock, `now` monotonic seconds.
 
-    `idle`: seconds between two looks when there is nothing to do.
+    `idle`: seconds between two looks when the last one left nothing.
     """
 
     store: Store
@@ -85,7 +85,7 @@ class Worker:
                 self._forget()
                 stop.wait(RETRY)
                 continue
-            if not busy:
+            if busy < BATCH:
                 stop.wait(self.idle)
         self._end()
 
