@@ -22,6 +22,7 @@ BENCHES = {
     "sigma": ["--rounds", "3"],
     "packets": [],
     "yara": [],
+    "worker": ["--seconds", "20"],
 }
 INTRODUCTION = """\
 # Benchmarks
