@@ -62,6 +62,7 @@ def examine(sources: Sources, now: datetime) -> Iterator[Check]:
     yield from _guarded("state", lambda: _state(settings.paths.state))
     yield from _guarded("rules", lambda: _rules(settings))
     yield from _guarded("store", lambda: _store(settings))
+    yield from _guarded("parked", lambda: _parked(settings))
     yield from _guarded("inputs", lambda: _inputs(settings))
     yield from _guarded("collector", lambda: _collector(settings.paths.state))
 
@@ -233,6 +234,13 @@ def _store(settings: Settings) -> Checks:
         "ok",
         detail.format(path=url, schema=info.schema, events=info.events, alerts=info.alerts),
     )
+
+
+def _parked(settings: Settings) -> Checks:
+    from soc.run.rules_parking import parked_if_any
+
+    for one in parked_if_any(settings.store).values():
+        yield Check("parked", "warning", str(one), f"soc rules unpark {one.rule}")
 
 
 def _inputs(settings: Settings) -> Checks:

@@ -8,6 +8,8 @@ from typing import Final
 
 import rules
 from detectors.sigma.cache import load_cached
+from detectors.sigma.check_fields import Known
+from detectors.sigma.check_fields import known_fields as fields_of
 from detectors.sigma.engine import Engine
 from detectors.sigma.load import LoadReport, load
 from detectors.sigma.pipeline import Pipelines
@@ -97,6 +99,11 @@ class Detection:
 def pipelines() -> Pipelines:
     """Return the pipelines that come with soc."""
     return Pipelines.load([rules.PIPELINES])
+
+
+def known_fields() -> Known:
+    """Return the table of fields that comes with soc."""
+    return fields_of(rules.PIPELINES / "fields.tsv")
 
 
 def detection(paths: Sequence[Path], *, state: Path | None = None) -> Detection:

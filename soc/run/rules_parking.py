@@ -1,10 +1,13 @@
 """Parked rules: left out by a decision that is written down, for every worker on the store."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final
 
 from soc.errors import Conflict
+from soc.run.settings import StoreOptions
 from soc.store.base import Checkpoint, Store
 
 NAME: Final = "rules.parked"
@@ -32,6 +35,14 @@ Table = dict[str, Parked]
 def parked(store: Store) -> Table:
     """Return the parked rules by id."""
     return _table(store.checkpoint(NAME))
+
+
+def parked_if_any(options: StoreOptions) -> Table:
+    """Return the parked rules of a configured store; none when it has not been made yet."""
+    if options.url.startswith("sqlite:") and not Path(options.url.removeprefix("sqlite:")).exists():
+        return {}
+    with closing(options.open()) as store:
+        return parked(store)
 
 
 def park(store: Store, one: Parked) -> bool:

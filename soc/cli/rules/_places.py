@@ -1,14 +1,17 @@
 """Where the rules lie that a command of `soc rules` is about."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from soc.cli.common import settings
+from soc.errors import UsageError
 from soc.i18n import _
 
 if TYPE_CHECKING:
+    from detectors.sigma.rule import Rule
     from detectors.yara.load import YaraReport
 
 PathsArgument = Annotated[
@@ -30,3 +33,28 @@ def yara_report(paths: list[Path]) -> "YaraReport":
     from soc.run.scanning import check_yara
 
     return check_yara(paths)
+
+
+def chosen(name: str, paths: Sequence[Path]) -> "Rule":
+    """Return the rule of that id, title or file; raise UsageError when it is none or several."""
+    from detectors.sigma.load import load
+
+    report = load(paths)
+    wanted = Path(name).absolute()
+    found = [
+        rule
+        for rule in report.rules
+        if name in (rule.id, rule.info.title) or wanted == Path(rule.info.path).absolute()
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        hint = ", ".join(rule.id for rule in found)
+        raise UsageError(_("{name!r} are several rules").format(name=name), hint=hint)
+    for one in report.correlations:
+        if name in (one.id, one.info.title):
+            raise UsageError(
+                _("{name!r} is a correlation: park the rules that it is about").format(name=name),
+                hint=", ".join(one.rules),
+            )
+    raise UsageError(_("there is no rule {name!r}").format(name=name), hint="soc rules list")

@@ -1,0 +1,192 @@
+"""The load report's warnings: each is right, has its line, and near misses have none."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from detectors.sigma.check import Remark, check
+from detectors.sigma.check_regex import fixed, heavy
+from detectors.sigma.check_truth import refuted, tree
+from detectors.sigma.evaluate import matches
+from detectors.sigma.patterns import Regex
+from detectors.sigma.pipeline import Pipelines
+from detectors.sigma.values import View
+from soc.run.detection import known_fields
+from soc.run.detection import pipelines as shipped
+from tests.data import archive
+from tests.detectors.sigma.sigma_rules import load_text, pipelines, rule
+
+PIPELINE = """\
+title: Test
+fields:
+  one: [file.name]
+  same: [file.path]
+  many: [tags]
+logsources:
+  - logsource: {product: test}
+    events: [{event.dataset: test}]
+"""
+
+
+def remarks(folder: Path, detection: str, *, logsource: str = "{product: test}") -> list[Remark]:
+    report = load_text(folder, rule(detection, logsource=logsource))
+    assert len(report.rules) == 1, report.rejected
+    used = pipelines(folder, PIPELINE) if "test" in logsource else shipped()
+    return check(report, used, known_fields())
+
+
+NEVER = [
+    "s: {one: a}\nt: {one: b}\ncondition: s and t",
+    "s:\n  one|all: [a, b]\ncondition: s",
+    "s:\n  one|startswith: ab\n  one|contains|all: [x]\n  one: abc\ncondition: s",
+    "s:\n  one|startswith: ab\nt:\n  one|startswith: ac\ncondition: s and t",
+    "s:\n  one|endswith: .exe\nt:\n  one|endswith: .dll\ncondition: s and t",
+    "s: {one: abc}\nt:\n  one|startswith: A\ncondition: s and not t",
+    "s: {many: a}\ncondition: s and not s",
+    "s: {many: null}\nt: {many: a}\ncondition: s and t",
+    "s:\n  many|exists: false\nt: {many: a}\ncondition: s and t",
+    "s: {one: a}\nt: {one: [b, c]}\nu: {one: d}\ncondition: s and (t or u)",
+    "s: {one: a}\nt: {one: a}\nu: {same: b}\ncondition: s and not (t or u)",
+]
+POSSIBLE = [
+    "s: {many: a}\nt: {many: b}\ncondition: s and t",  # a list has both
+    "s: {one: a}\nt: {one: [b, A]}\ncondition: s and t",
+    "s:\n  one|startswith: ab\nt:\n  one|startswith: abc\ncondition: s and t",
+    "s:\n  one|contains: a\nt:\n  one|contains: b\ncondition: s and t",
+    "s: {one: a}\nt: {same: b}\ncondition: s and t",
+    "s:\n  one|startswith: A\nt: {one: abc}\ncondition: s and not t",
+    "s: {one: a*}\nt: {one: '*b'}\ncondition: s and t",
+    "s:\n  one|cased: A\nt:\n  one|cased: a\ncondition: s or t",
+    "s: {one: 1}\nt: {one: '01'}\ncondition: s or t",
+]
+
+
+@pytest.mark.parametrize("detection", NEVER)
+def test_what_can_never_be_true_is_told(tmp_path: Path, detection: str) -> None:
+    found = [one for one in remarks(tmp_path, detection) if one.kind == "never"]
+    assert len(found) == 1
+    assert "excludes" in found[0].message
+    line = Path(found[0].path).read_text().splitlines()[found[0].line - 1]
+    assert line.strip().startswith("condition:")
+
+
+@pytest.mark.parametrize("detection", POSSIBLE)
+def test_what_can_be_true_is_not(tmp_path: Path, detection: str) -> None:
+    assert [one for one in remarks(tmp_path, detection) if one.kind in ("never", "dead")] == []
+
+
+def test_a_dead_part_of_a_living_rule(tmp_path: Path) -> None:
+    detection = "s:\n  one: a\n  one|startswith: b\nt: {same: c}\ncondition: s or t"
+    (found,) = [one for one in remarks(tmp_path, detection) if one.kind == "dead"]
+    assert found.message.startswith("s can never be true")
+    assert Path(found.path).read_text().splitlines()[found.line - 1].strip() == "s:"
+
+
+def test_always_and_only_negations(tmp_path: Path) -> None:
+    always = "s: {one: a}\ncondition: s or not s"
+    assert [one.kind for one in remarks(tmp_path, always)] == ["always"]
+    negation = "s: {one: a}\ncondition: not s"
+    assert [one.kind for one in remarks(tmp_path, negation)] == ["negation"]
+    wanted = "s: {one: null}\ncondition: s"
+    assert remarks(tmp_path, wanted) == [], "absence is asked for by name"
+
+
+def test_a_refuted_rule_matches_nothing_whatever_comes(tmp_path: Path) -> None:
+    """Soundness over random conditions: nothing that is called impossible matches an event."""
+    rng = random.Random(20261127)
+    values = ["a", "ab", "abc", "b", "bc", "c", "a*", "*c", "?b*"]
+    told = 0
+    for number in range(600):
+        lines = []
+        for name in "stu":
+            how = rng.choice(["", "|startswith", "|endswith", "|contains", "|all", "|contains|all"])
+            lines.append(f"{name}:\n  {rng.choice(['one', 'many'])}{how}: ")
+            lines[-1] += str(rng.sample(values, rng.choice([1, 2])))
+        parts = [rng.choice(["", "not "]) + name for name in "stust"]
+        ands = [rng.choice([" and ", " and ", " or "]) for _ in parts[1:]] + [""]
+        text = "".join(part + joint for part, joint in zip(parts, ands, strict=True))
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (loaded,) = load_text(folder, rule("\n".join([*lines, f"condition: {text}"]))).rules
+        never = refuted(tree(loaded), lambda field: field == "one")
+        always = refuted(tree(loaded, wanted=False), lambda field: field == "one")
+        told += bool(never) + bool(always)
+        for one in (None, "", "a", "ab", "abc", "b", "bc", "cab", "ABC"):
+            for many in ([], ["a"], ["abc", "b"], ["a", "bc", "c"]):
+                event = {"many": many} | ({} if one is None else {"one": one})
+                found = matches(loaded, View(event), lambda field: (field,))
+                assert not (never and found), (lines, text, event)
+                assert not (always and not found), (lines, text, event)
+    assert told > 30, "the test has seen what it is about"
+
+
+SYSMON = "{product: windows, category: file_event}"
+
+
+def test_a_field_that_the_events_do_not_have(tmp_path: Path) -> None:
+    detection = "s: {TargetFileName: a, Image: b, EventID: 11}\ncondition: s"
+    (found,) = remarks(tmp_path, detection, logsource=SYSMON)
+    assert (found.kind, found.message.split(":")[0]) == ("field", "TargetFileName")
+    known = "s: {TargetFilename: a, process.executable: b}\ncondition: s"
+    assert remarks(tmp_path, known, logsource=SYSMON) == []
+    anything = "s: {Whatever: a}\ncondition: s"
+    security = "{product: windows, service: security}"
+    assert remarks(tmp_path, anything, logsource=security) == [], "no table, no word"
+
+
+def test_a_field_without_a_mapping_and_a_source_without_events(tmp_path: Path) -> None:
+    (found,) = remarks(tmp_path, "s: {one: a, two: b, source.ip: c}\ncondition: s")
+    assert (found.kind, found.message.split(":")[0]) == ("mapping", "two")
+    (found,) = remarks(tmp_path, "s: {f: a}\ncondition: s", logsource="{product: toaster}")
+    assert (found.kind, "never fires" in found.message) == ("source", True)
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        (r"(a+)+x", "nested"),
+        (r"abc(\w+\s?)*x", "nested"),
+        (r"((a|b*)|c)+", "nested"),
+        (r"abcd(?:[a-z]\d){1,999}", "instructions"),
+        (r"(abcd+)+x", ""),
+        (r"union(%20|/\*[^*]*\*/)+select", ""),
+        (r"(abc|bcd)+x{1,3}", ""),
+    ],
+)
+def test_heavy_expressions(expression: str, words: str) -> None:
+    found = heavy(Regex(expression))
+    assert words in found
+    assert bool(found) == bool(words)
+
+
+@pytest.mark.parametrize("text", [r"^[A-Za-z0-9]{16}$", r".*\d+", "(abc|d)", "a?b?c?", "[Aa]bc"])
+def test_expressions_without_fixed_text(text: str) -> None:
+    assert not fixed(Regex(text))
+
+
+@pytest.mark.parametrize("text", ["abc.*", r"(?i)\\Temp\\[^\\]+", "(abc|bcde)+", "x(abc){2}"])
+def test_expressions_with_fixed_text(text: str) -> None:
+    assert fixed(Regex(text))
+
+
+def test_a_regex_is_slow_only_where_nothing_else_is_looked_for_first(tmp_path: Path) -> None:
+    bare = "s:\n  same|re: '\\d{9}'\ncondition: s"
+    (found,) = remarks(tmp_path, bare)
+    assert (found.kind, found.line) == ("regex", 6)
+    guarded = "s:\n  same|re: '\\d{9}'\n  one: a\ncondition: s"
+    assert remarks(tmp_path, guarded) == []
+    either = "s:\n  same|re: '\\d{9}'\nt: {one: a}\ncondition: s or t"
+    assert [one.kind for one in remarks(tmp_path, either)] == ["regex"]
+
+
+@pytest.mark.slow
+def test_the_whole_corpus(tmp_path: Path) -> None:
+    from detectors.sigma.load import load
+
+    report = load([archive("sigmahq-rules")])
+    assert (len(report.rules), len(report.rejected)) == (3755, 25)
+    assert all("placeholder" in one.reason for one in report.rejected)
+    kinds = [one.kind for one in check(report, Pipelines(shipped().sources), known_fields())]
+    assert not {"never", "always", "dead"} & set(kinds)
+    assert kinds.count("field") == 26
