@@ -24,7 +24,7 @@ from soc.store.base import Checkpoint, Store
 log = logging.getLogger("soc.run")
 
 NAME: Final = "rules.health"
-PART: Final = 0.005
+PART: Final = 0.0025
 """Part of the judging's time that measuring may take."""
 FEW: Final = 8
 """Events that are sampled of a batch, at most."""
@@ -70,12 +70,13 @@ class Watch:
     def judged(self, events: Sequence[Event], matches: Mapping[str, int], seconds: float) -> None:
         """Take note of a batch: its events, matches by rule id, and the seconds judging took."""
         moment = self.clock()
+        stamp = iso(moment)
         for period in self._delta.now(moment.timestamp()):
             period.judged += len(events)
             for rule, number in matches.items():
                 tally = period.of(rule)
                 tally.matches += number
-                tally.last = iso(moment)
+                tally.last = stamp
             for rule, number in (self.engine.errors - self._errors).items():
                 period.of(rule).errors += number
         self._judging += seconds

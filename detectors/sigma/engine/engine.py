@@ -91,7 +91,7 @@ class Engine:
         """Return the plan of an event whose routing fields are plain, None when no rule is left."""
         key = self.router.key(event)
         assert key is not None  # noqa: S101 - the caller has looked
-        return self._routed(key, event)
+        return self._memo[key] if key in self._memo else self._routed(key, event)
 
     def _routed(self, key: Key, event: Event) -> Plan | None:
         view = View(event)
