@@ -52,8 +52,8 @@ class Cluster:
         return ElasticStore(self.url, self.access(environment, **fields))
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Send a request past the product; raise urllib's errors."""
-        data = None if body is None else json.dumps(body).encode()
+        """Send a request past the product, bytes as lines; raise urllib's errors."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data=data, method=method)
         token = base64.b64encode(f"{self.user}:{self.secret.resolve()}".encode()).decode()
         request.add_header("Authorization", f"Basic {token}")

@@ -164,6 +164,28 @@ ACTIONS: dict[str, tuple[Act, str]] = {
         "",
     ),
     "drop old events": (Member.drop, "admin"),
+    "begin the day's indices": (
+        lambda m: m.store.tend(NOON + timedelta(days=30 + m.fresh() % 1000)),
+        "admin",
+    ),
+    "drop second copies": (
+        lambda m: m.store.upkeep.drop(m.backing, ["nothing"]),
+        "admin",
+    ),
+    "extend a mapping": (lambda m: m.raw.ask("PUT", f"/{m.backing}/_mapping", {}), "admin"),
+    "say where snapshots lie": (lambda m: m.store.snapshots.register("/nowhere"), ""),
+    "take a snapshot": (
+        lambda m: m.raw.ask("PUT", "/_snapshot/none/x", missing=True),
+        "admin",
+    ),
+    "restore a snapshot": (
+        lambda m: m.raw.ask("POST", "/_snapshot/none/x/_restore", missing=True),
+        "",
+    ),
+    "see what the servers are": (
+        lambda m: m.store.capabilities(),
+        "node detector analyst responder admin",
+    ),
 }
 
 

@@ -106,7 +106,7 @@ class Search:
             del body["allow_partial_search_results"]
             hits = self.client.search(self.index, body | ({"search_after": after} if after else {}))
             for hit in hits:
-                event = decode(hit["_source"])
+                event = decode(hit["_source"], hit["_id"])
                 if asked.test(event):
                     found.append((hit["sort"], event))
             if len(hits) < size:
@@ -163,7 +163,7 @@ class Search:
                 body |= {"pit": {"id": pit, "keep_alive": KEEP}, "track_total_hits": False}
                 hits = self.client.search("", body | ({"search_after": after} if after else {}))
                 for hit in hits:
-                    yield decode(hit["_source"])
+                    yield decode(hit["_source"], hit["_id"])
                 if len(hits) < MOST:
                     return
                 after = hits[-1]["sort"]

@@ -182,7 +182,7 @@ class ElasticStore:
             body = {"query": {"ids": {"values": part}}, "size": 2 * PAGE}
             hits = self._client.search(index, body)
             for hit in sorted(hits, key=lambda hit: str(hit["_index"]), reverse=True):
-                found[wanted[hit["_id"]]] = decode(hit["_source"])
+                found[wanted[hit["_id"]]] = decode(hit["_source"], hit["_id"])
         return [found[one] for one in ids if one in found]
 
     def aggregate(

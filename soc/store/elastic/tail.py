@@ -178,7 +178,7 @@ def _ask(client: Client, shards: Sequence[Shard], size: int) -> list[list[Json]]
 def _first_copies(streams: Streams, index: Backing, hits: Sequence[Json]) -> list[Event]:
     """Return the events, without those that were sent again and lie in an older index too."""
     again = [resent(hit["_source"]) for hit in hits]
-    events = [decode(hit["_source"]) for hit in hits]
+    events = [decode(hit["_source"], hit["_id"]) for hit in hits]
     if not any(again):
         return events
     older = [one for one in streams.backing(index.stream) if one.generation < index.generation]

@@ -14,7 +14,8 @@ from uuid import uuid4
 import orjson
 
 from soc.errors import StoreError
-from soc.store.elastic.client import Client, Json
+from soc.store.base import Denied
+from soc.store.elastic.client import Client, Json, told
 from soc.store.elastic.names import Backing, Names, document_id
 from soc.store.elastic.streams import Streams
 from soc.store.elastic.templates import VERSION, component
@@ -106,7 +107,7 @@ class Upkeep:
             body: Json = {"query": {"term": {"soc.index.resent": True}}, "size": PAGE}
             body |= {"sort": [{"_seq_no": "asc"}], "_source": True}
             hits = self.client.search(index.name, body | ({"search_after": after} if after else {}))
-            ids = [str(decode(hit["_source"]).get("event.id")) for hit in hits]
+            ids = [str(decode(hit["_source"], hit["_id"]).get("event.id")) for hit in hits]
             if second := sorted(self.streams.among(older, ids)):
                 yield second
             if len(hits) < PAGE:
@@ -120,6 +121,9 @@ class Upkeep:
         answer = self.client.ask("POST", "/_bulk", lines)
         results = [item["delete"] for item in answer["items"]]
         refused = [one for one in results if one["status"] not in (200, 404)]
+        if any(one["status"] == 403 for one in refused):
+            reason = f"the key may not do this: {told(refused[0].get('error'))}"
+            raise Denied(reason, where=self.client.url, hint="soc store keys")
         if refused:
             reason = f"{len(refused)} second copies could not be deleted"
             raise StoreError(reason, where=index, hint="soc store status")

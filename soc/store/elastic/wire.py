@@ -293,8 +293,8 @@ def _checked(value: Any) -> None:  # noqa: ANN401
         raise ValueError(f"not JSON: {value!r:.40} is not a JSON value")
 
 
-def decode(source: dict[str, Any]) -> Event:
-    """Return the event that a stored document is; also of documents that others wrote."""
+def decode(source: dict[str, Any], identity: str = "") -> Event:
+    """Return the event that a stored document is; one that others wrote is called by its `_id`."""
     source.pop(HELPER, None)
     rest = source.pop(REST, None)
     reason = {REASON: source.pop(REASON)} if REASON in source else {}
@@ -306,6 +306,8 @@ def decode(source: dict[str, Any]) -> Event:
     event |= reason
     if type(rest) is str:
         event.update(orjson.loads(rest))
+    if identity and "event.id" not in event:
+        event["event.id"] = identity
     return event
 
 
