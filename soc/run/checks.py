@@ -226,6 +226,7 @@ def _store(settings: Settings) -> Checks:
     store = settings.store.open()
     try:
         info = store.info()
+        cluster = store.capabilities() if hasattr(store, "capabilities") else None
     finally:
         store.close()
     detail = _("{path}: schema {schema}, {events} events, {alerts} alerts")
@@ -234,6 +235,12 @@ def _store(settings: Settings) -> Checks:
         "ok",
         detail.format(path=url, schema=info.schema, events=info.events, alerts=info.alerts),
     )
+    if cluster is not None:
+        detail = _("Elasticsearch {version}, {health}; not there, and used instead: {what}")
+        state: State = "failure" if cluster.health == "red" else "ok"
+        what = ", ".join(cluster.instead) or "-"
+        detail = detail.format(version=cluster.version, health=cluster.health, what=what)
+        yield Check("cluster", state, detail, "soc store status" if state == "failure" else "")
 
 
 def _parked(settings: Settings) -> Checks:

@@ -160,7 +160,9 @@ def test_second_copies_are_counted_then_dropped(
     assert store.tail(cursor).events == []
 
 
-def test_what_the_servers_lack_is_said(cluster: Cluster, store: ElasticStore) -> None:
+def test_what_the_servers_lack_is_said(
+    cluster: Cluster, store: ElasticStore, place: str, tmp_path: Path
+) -> None:
     found = store.capabilities()
     assert found.version.startswith(("8.", "9."))
     assert found.nodes >= 1
@@ -168,3 +170,19 @@ def test_what_the_servers_lack_is_said(cluster: Cluster, store: ElasticStore) ->
     has = str(cluster.ask("GET", "/_nodes/plugins"))
     assert [name for name in found.missing if f"'{name}'" in has] == []
     assert len(found.instead) == len(found.missing)
+    environ = {
+        "SOC_STORE__URL": cluster.url,
+        "SOC_STORE__ENVIRONMENT": place,
+        "SOC_STORE__CA": str(cluster.ca),
+        "SOC_STORE__USER": cluster.user,
+        "SOC_STORE__PASSWORD": f"file:{tmp_path}/password",
+    }
+    (tmp_path / "password").touch(mode=0o600)
+    (tmp_path / "password").write_text(cluster.secret.resolve())
+    (row,) = soc("store", "status", home=tmp_path, environ=environ).documents
+    assert (row["version"], row["nodes"]) == (found.version, found.nodes)
+    assert row["missing"] == list(found.missing)
+    checks = soc("doctor", home=tmp_path, environ=environ).documents
+    (line,) = [one for one in checks if one["check"] == "cluster"]
+    assert line["state"] == "ok"
+    assert all(name in line["detail"] for name in found.instead)
