@@ -163,7 +163,6 @@ ACTIONS: dict[str, tuple[Act, str]] = {
         lambda m: m.raw.ask("GET", "/logs-soc.test-other/_search"),
         "",
     ),
-    "drop old events": (Member.drop, "admin"),
     "begin the day's indices": (
         lambda m: m.store.tend(NOON + timedelta(days=30 + m.fresh() % 1000)),
         "admin",
@@ -172,7 +171,10 @@ ACTIONS: dict[str, tuple[Act, str]] = {
         lambda m: m.store.upkeep.drop(m.backing, ["nothing"]),
         "admin",
     ),
-    "extend a mapping": (lambda m: m.raw.ask("PUT", f"/{m.backing}/_mapping", {}), "admin"),
+    "extend a mapping": (
+        lambda m: m.raw.ask("PUT", f"/logs-soc.test-{m.place}/_mapping", {}),
+        "admin",
+    ),
     "say where snapshots lie": (lambda m: m.store.snapshots.register("/nowhere"), ""),
     "take a snapshot": (
         lambda m: m.raw.ask("PUT", "/_snapshot/none/x", missing=True),
@@ -186,6 +188,7 @@ ACTIONS: dict[str, tuple[Act, str]] = {
         lambda m: m.store.capabilities(),
         "node detector analyst responder admin",
     ),
+    "drop old events": (Member.drop, "admin"),
 }
 
 
