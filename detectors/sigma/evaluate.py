@@ -60,8 +60,10 @@ def holds(pattern: Pattern, field: Field, view: View, names: Names) -> bool:
         return False
     if isinstance(pattern, Text) and len(field.items) == 1:
         return pattern.matches(field.items[0])
-    if isinstance(pattern, Text) and not field.may_contain(pattern.needle, cased=pattern.cased):
-        return False
+    if isinstance(pattern, Text):
+        known = field.index(cased=pattern.cased).any(pattern.glob)
+        if known is not None:
+            return known
     return next(_fitting(pattern, field, view, names), None) is not None
 
 

@@ -166,6 +166,7 @@ class FieldRef:
 def _options() -> Any:  # noqa: ANN401 - the library has no types
     options = re2.Options()
     options.log_errors = False
+    options.never_capture = True  # nobody asks for groups, and finding them takes 100 times longer
     return options
 
 

@@ -1,9 +1,11 @@
 """What an event says under a field name: the values that patterns are compared with."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
+from detectors.sigma.text import Glob
 from soc.model.event import Event
 
 MAX_ELEMENTS: Final = 10_000
@@ -39,6 +41,51 @@ def text_of(raw: str | float | bool) -> str:
     return raw if isinstance(raw, str) else str(raw)
 
 
+class Texts:
+    """The texts of a long array, looked through once for many patterns instead of once for each."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self._texts = texts
+
+    @cached_property
+    def joined(self) -> str:
+        """Return all texts, one after the other."""
+        return _SEPARATOR.join(self._texts)
+
+    @cached_property
+    def _set(self) -> frozenset[str]:
+        return frozenset(self._texts)
+
+    @cached_property
+    def _sorted(self) -> list[str]:
+        return sorted(self._texts)
+
+    @cached_property
+    def _reversed(self) -> list[str]:
+        return sorted(text[::-1] for text in self._texts)
+
+    def any(self, glob: Glob) -> bool | None:
+        """Tell whether a pattern fits any text; None when only a look at each can tell."""
+        needle = glob.needle
+        if needle not in self.joined:
+            return False
+        parts = [part for part in (glob.head, *glob.middle, glob.tail) if part is not None]
+        if len(parts) != 1 or parts[0].regex is not None:
+            return None
+        if glob.whole:
+            return needle in self._set
+        if glob.head is not None:
+            return _begins(self._sorted, needle)
+        if glob.tail is not None:
+            return _begins(self._reversed, needle[::-1])
+        return None if _SEPARATOR in needle else True
+
+
+def _begins(ordered: list[str], head: str) -> bool:
+    place = bisect_left(ordered, head)
+    return place < len(ordered) and ordered[place].startswith(head)
+
+
 class Field:
     """A field of an event: whether it is there, and its plain values (none when it is null)."""
 
@@ -50,19 +97,22 @@ class Field:
         else:
             self.items = [Value(item) for item in _distinct(_scalars(raw, deep=deep))]
 
-    @cached_property
-    def text(self) -> str:
-        """Return the text of all values, one after the other."""
-        return _SEPARATOR.join(value.text for value in self.items)
+    def index(self, *, cased: bool) -> Texts:
+        """Return the texts of all values, case-folded unless `cased`."""
+        return self._as_written if cased else self._folded
 
     @cached_property
+    def _as_written(self) -> Texts:
+        return Texts([value.text for value in self.items])
+
+    @cached_property
+    def _folded(self) -> Texts:
+        return Texts([value.folded for value in self.items])
+
+    @property
     def folded(self) -> str:
-        """Return the case-folded text of all values."""
-        return _SEPARATOR.join(value.folded for value in self.items)
-
-    def may_contain(self, needle: str, *, cased: bool) -> bool:
-        """Tell whether some value could contain this text; spares a loop over a long array."""
-        return needle in (self.text if cased else self.folded)
+        """Return the case-folded text of all values, one after the other."""
+        return self._folded.joined
 
 
 def _distinct(items: Iterator[str | float | bool]) -> Iterator[str | float | bool]:
