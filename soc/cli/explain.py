@@ -9,6 +9,7 @@ from soc.text import safe, shorten
 if TYPE_CHECKING:
     from soc.alerts.context import Context
     from soc.model.event import Event
+    from soc.run.explaining import Explained
 
 WIDTH: Final = 160
 """Characters of a value that are shown without `--full`."""
@@ -78,15 +79,39 @@ def _section(title: str, body: Any) -> Iterator[str]:  # noqa: ANN401 - any iter
         yield from (f"  {line}" for line in body)
 
 
-def reason(tree: Mapping[str, Any], width: int = WIDTH) -> Iterator[str]:
-    """Yield the reason tree, a line a node; branches that did not decide are left out."""
+def explanation(told: "Explained", *, full: bool = False) -> Iterator[str]:
+    """Yield what a rule says of an event: a heading and the whole tree, every line safe."""
+    width = 1_000_000 if full else WIDTH
+    yield safe(f"{told.rule.title}: {_said(told)}")
+    for line in reason(told.reason.as_dict(), width, whole=True):
+        yield f"  {line}"
+
+
+def _said(told: "Explained") -> str:
+    matched, identifier = told.reason.matched, told.event.get("event.id", "")
+    if told.scope == "series":
+        return _("became true over all events, with {id}").format(id=identifier)
+    if told.scope == "part":
+        text = _("event {id} counts") if matched else _("event {id} does not count")
+    else:
+        text = _("event {id} matches") if matched else _("event {id} does not match")
+    return text.format(id=identifier)
+
+
+def reason(tree: Mapping[str, Any], width: int = WIDTH, *, whole: bool = False) -> Iterator[str]:
+    """Yield the reason tree, a line a node.
+
+    Unless the `whole` is wanted, branches that did not decide are left out.
+    """
     stack: list[tuple[int, Mapping[str, Any]]] = [(0, tree)]
     while stack:
         depth, node = stack.pop()
         yield "  " * depth + _reason_line(node, width)
         children: Sequence[Mapping[str, Any]] = node.get("children", ())
         shown = [
-            c for c in children if c["matched"] or not node["matched"] or node["kind"] == "not"
+            c
+            for c in children
+            if whole or c["matched"] or not node["matched"] or node["kind"] == "not"
         ]
         stack += [(depth + 1, child) for child in reversed(shown)]
 
