@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from soc.model.event import event_id, flatten, nest, values
@@ -18,12 +18,16 @@ documents = st.recursive(
     max_leaves=10,
 )
 
+on_a_busy_machine = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
+
+@on_a_busy_machine
 @given(events)
 def test_nesting_loses_nothing_whatever_the_keys_are(event: dict[str, Any]) -> None:
     assert flatten(nest(event)) == event
 
 
+@on_a_busy_machine
 @given(documents)
 def test_flattening_twice_is_flattening_once(document: dict[str, Any]) -> None:
     assert flatten(flatten(document)) == flatten(document)
