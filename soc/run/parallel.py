@@ -43,7 +43,7 @@ class _Judged(NamedTuple):
     unparsed: int = 0
 
 
-PART: Final = 1 << 24
+PART: Final = 1 << 22
 """Bytes of a file that are judged together, about."""
 
 
