@@ -27,6 +27,8 @@ from collectors.spool.tail import Tail
 from soc.errors import StoreError
 from soc.folders import hold, private
 
+SLICE: Final = 1 << 20
+"""Bytes of frames that are written and synced at once, so that they fit into a small spool."""
 LAZY: Final = 1.0
 """Seconds for which a checkpoint may lag: what is read again is recognised by its event id."""
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -56,6 +58,7 @@ class Spool:
         self.problem = ""
         self._limit = limit
         self._lock = Lock()
+        self._saving = Lock()
         self._checkpoint = found.checkpoint
         self._saved = found.checkpoint.sequence
         self._saved_at = -LAZY
@@ -63,7 +66,7 @@ class Spool:
         self._state: State = found.state
         self._end = self._committed = found.end
         self._number = found.number
-        self._tail = Tail(folder)
+        self._tail = Tail(folder, limit)
         self._pending: list[Batch] = []
         self._pending_positions: dict[str, Any] = {}
         self._pending_counts: Counts = {}
@@ -145,24 +148,15 @@ class Spool:
         Raises SpoolFull, or StoreError when the disk refuses otherwise; nothing is lost then, call
         it again later.
         """
-        with self._lock:
-            batches, positions, counts = (
-                self._pending,
-                self._pending_positions,
-                self._pending_counts,
-            )
-            self._pending, self._pending_positions, self._pending_counts = [], {}, {}
-        if not batches and not positions and not counts:
-            return self._committed
-        try:
-            self._write(batches, positions, counts)
-        except (OSError, SpoolFull) as error:
-            with self._lock:
-                self._pending = batches + self._pending
-                self._pending_positions = positions | self._pending_positions
-                add(counts, self._pending_counts)
-                self._pending_counts = counts
-            raise self._failed(error) from error
+        while self._pending or self._pending_positions or self._pending_counts:
+            batches, positions, counts = self._take()
+            try:
+                self._write(batches, positions, counts)
+            except (OSError, SpoolFull) as error:
+                self._put_back(batches, positions, counts)
+                failed = self._failed(error)
+                if not isinstance(failed, SpoolFull) or not self._give_up_segments():
+                    raise failed from error
         self.problem = ""
         return self._committed
 
@@ -199,7 +193,7 @@ class Spool:
             self._checkpoint.sequence = sequence
             self._settle_damage()
         drained = any(s.first is not None and s.first <= sequence for s in self._segments[1:])
-        if drained or self._clock() - self._saved_at >= LAZY:
+        if drained or self.full or self._clock() - self._saved_at >= LAZY:
             with suppress(OSError):
                 self._save()
 
@@ -228,6 +222,44 @@ class Spool:
         self._reader.close()
         self._tail.leave()
         self._owner.close()
+
+    def _take(self) -> tuple[list[Batch], dict[str, Any], Counts]:
+        """Take about SLICE bytes of what is pending; positions go with the last of the frames."""
+        with self._lock:
+            size = count = 0
+            while count < len(self._pending) and size < SLICE:
+                size += sum(map(len, self._pending[count].raws))
+                count += 1
+            batches, self._pending = self._pending[:count], self._pending[count:]
+            if self._pending:
+                return batches, {}, {}
+            positions, self._pending_positions = self._pending_positions, {}
+            counts, self._pending_counts = self._pending_counts, {}
+            return batches, positions, counts
+
+    def _put_back(self, batches: list[Batch], positions: dict[str, Any], counts: Counts) -> None:
+        with self._lock:
+            self._pending = batches + self._pending
+            self._pending_positions = positions | self._pending_positions
+            add(counts, self._pending_counts)
+            self._pending_counts = counts
+
+    def _give_up_segments(self) -> bool:
+        """Make room where nothing else can: all is settled, so the checkpoint is all there is."""
+        if self.checkpoint < self._committed or not any(s.size for s in self._segments):
+            return False
+        try:
+            self._save()
+        except OSError:
+            return False
+        with self._lock:
+            self._tail.leave()
+            old, self._segments = self._segments, []
+        for segment in old:
+            with suppress(OSError):
+                os.truncate(segment.path, 0)  # the reader may hold it open
+                segment.path.unlink()
+        return True
 
     def _write(self, batches: list[Batch], positions: Mapping[str, Any], counts: Counts) -> None:
         state = self._state.as_document() if self._tail.fresh else None
@@ -314,14 +346,15 @@ class Spool:
 
     def _save(self) -> None:
         """Write the checkpoint, then delete what it says is drained; raises OSError."""
-        with self._lock:
-            state = State.of(self._state.as_document())
-        self._checkpoint.state = state
-        self._saved_at = self._clock()
-        files.save(self.folder, self._checkpoint)
-        self._saved = self._checkpoint.sequence
-        self._drop()
-        files.prepare(self.folder, (self.folder / files.NAME).stat().st_size)
+        with self._saving:
+            with self._lock:
+                self._checkpoint.state = State.of(self._state.as_document())
+            sequence = self._checkpoint.sequence
+            self._saved_at = self._clock()
+            files.save(self.folder, self._checkpoint)
+            self._saved = sequence
+            self._drop()
+            files.prepare(self.folder, (self.folder / files.NAME).stat().st_size)
 
     def _drop(self) -> None:
         """Delete segments all of whose frames are settled; the newest always stays."""

@@ -16,19 +16,20 @@ SEGMENT: Final = 1 << 24
 class Tail:
     """Appends durably; raises OSError, and then nothing of what was given is part of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limit: int | None) -> None:
         self._folder = folder
+        self._size = min(SEGMENT, limit // 8) if limit else SEGMENT
         self._descriptor = -1
         self.live: Segment | None = None
 
     @property
     def fresh(self) -> bool:
         """Whether the next write begins a segment."""
-        return self.live is None or not 0 < self.live.size < SEGMENT
+        return self.live is None or not 0 < self.live.size < self._size
 
     def begin(self, number: int, first: int) -> Segment | None:
         """Make a new segment where one is due; return it."""
-        if self.live is not None and self.live.size < SEGMENT:
+        if self.live is not None and self.live.size < self._size:
             return None
         self.leave()
         path = named(self._folder, number)

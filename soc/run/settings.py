@@ -121,7 +121,7 @@ class InputOptions(Options):
 class SpoolOptions(Options):
     """`[spool]`: how many bytes may wait on this node's disk while the store cannot be reached."""
 
-    limit: Annotated[int, Field(ge=1 << 20)] = 10_000_000_000
+    limit: Annotated[int, Field(ge=16_000_000)] = 10_000_000_000
 
 
 class RulesOptions(Options):

@@ -24,7 +24,7 @@ def small(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     at.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", request.param, "tmpfs", at], check=True)
     yield at
-    subprocess.run(["umount", at], check=True)
+    subprocess.run(["umount", "--lazy", at], check=True)
 
 
 def fill(spool: Spool) -> int:
@@ -98,4 +98,18 @@ def test_no_file_can_be_made(small: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert len(found) == taken - 1
     spool.settle(taken - 1)
     assert spool.commit() == taken
+    spool.close()
+
+
+@pytest.mark.parametrize("small", ["size=1M"], indirect=True)
+def test_a_disk_smaller_than_a_segment(small: Path) -> None:
+    spool = Spool.open(small / "spool", clock=iter(range(10**9)).__next__)
+    fill(spool)
+    for _round in range(5):
+        spool.settle(spool.committed)
+        before = spool.committed
+        assert spool.commit() == before + 1, "the one that was refused"
+        fill(spool)
+        assert spool.committed > before + 50
+        assert len(spool.read(before, 1000)) == spool.committed - before
     spool.close()

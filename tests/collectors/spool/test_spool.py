@@ -1,11 +1,13 @@
 """The spool: what was committed comes out again, in order, whatever happened in between."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from collectors.spool.record import Batch
-from collectors.spool.spool import Spool
+from collectors.spool.spool import Spool, SpoolFull
 from soc.errors import Refused
 
 
@@ -89,10 +91,35 @@ def test_settled_segments_are_deleted_and_what_was_settled_is_known(
 
 
 def test_a_second_owner_is_refused_with_the_process_id(tmp_path: Path) -> None:
-    import os
-
     spool = Spool.open(tmp_path / "spool")
     with pytest.raises(Refused, match=str(os.getpid())):
         Spool.open(tmp_path / "spool")
     spool.close()
     Spool.open(tmp_path / "spool").close()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_spool_that_is_full_takes_frames_again_once_all_is_settled(
+    tmp_path: Path, restart: bool
+) -> None:
+    limit, ticks = 1 << 20, iter(range(10**9))
+    spool = Spool.open(tmp_path / "spool", limit=limit, clock=ticks.__next__)
+    with suppress(SpoolFull):
+        for _commit in range(100):
+            spool.append([Batch("net", [os.urandom(30_000)], 1)], ("net", {"at": 7}))
+            spool.commit()
+    assert spool.full
+    for _turn in range(20):
+        end = spool.committed
+        spool.settle(end)
+        if restart:
+            spool.close()
+            spool = Spool.open(tmp_path / "spool", limit=limit, clock=ticks.__next__)
+            assert (spool.checkpoint, spool.committed) == (end, end)
+        spool.append([Batch("net", [os.urandom(900_000)], 1)])
+        assert spool.commit() > end
+        assert not spool.full
+        assert len(spool.read(spool.committed - 1, 9)) == 1
+        assert spool.position("net") == {"at": 7}
+        assert sum(p.stat().st_size for p in (tmp_path / "spool").glob("*.seg")) <= limit
+    spool.close()
