@@ -109,7 +109,7 @@ def test_a_spool_that_is_full_takes_frames_again_once_all_is_settled(
             spool.append([Batch("net", [os.urandom(30_000)], 1)], ("net", {"at": 7}))
             spool.commit()
     assert spool.full
-    for _turn in range(20):
+    for _turn in range(4):
         end = spool.committed
         spool.settle(end)
         if restart:
