@@ -71,7 +71,7 @@ class Spool:
         self._pending_positions: dict[str, Any] = {}
         self._pending_counts: Counts = {}
         self._quarantine = Quarantine(folder)
-        self._damage: list[Damage] = []
+        self._damage: dict[int, Damage] = {}
         self._reader = Reader(found.checkpoint.mark, self._found_damage)
 
     @classmethod
@@ -328,13 +328,13 @@ class Spool:
         )
 
     def _found_damage(self, damage: Damage) -> None:
-        self._damage.append(damage)
+        self._damage[damage.first] = damage
         for segment, at, size in damage.places:
             self._quarantine.keep(segment, at, size)
 
     def _settle_damage(self) -> None:
-        for damage in [d for d in self._damage if d.first < self._checkpoint.sequence]:
-            self._damage.remove(damage)
+        for first in [first for first in self._damage if first < self._checkpoint.sequence]:
+            damage = self._damage.pop(first)
             self._checkpoint.lost += damage.count
             self._checkpoint.lost_bytes += damage.size
 

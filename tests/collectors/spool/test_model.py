@@ -223,6 +223,18 @@ def test_whatever_is_done_to_a_segment_no_frame_is_invented(tmp_path: Path, seed
     assert status["pending"] == 0
 
 
+def test_damage_that_is_read_twice_is_counted_once(tmp_path: Path) -> None:
+    frames, _marks = filled(tmp_path / "spool")
+    listing(tmp_path / "spool")[1].path.unlink()
+    spool = Spool.open(tmp_path / "spool")
+    first = spool.read(0, 10_000)
+    assert spool.read(0, 10_000) == first
+    assert spool.status()["lost"] == 0, "it counts when it is settled"
+    spool.settle(spool.committed)
+    assert spool.status()["lost"] == len(frames) - len(first)
+    spool.close()
+
+
 def test_a_lost_segment_costs_its_frames_and_they_are_counted(tmp_path: Path) -> None:
     frames, _marks = filled(tmp_path / "spool")
     segments = listing(tmp_path / "spool")
