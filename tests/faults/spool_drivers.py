@@ -1,13 +1,24 @@
 """Processes that receive into a spool and tell on standard output what is acknowledged."""
 
 import os
+import random
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from collectors.spool.spool import Spool
 from tests.data import ROOT
+
+SEED = 20261127
 
 RECEIVE = """
 import asyncio, os, signal, sys
@@ -126,3 +137,116 @@ def check_commits(folder: Path, acked: Sequence[bytes]) -> None:
     assert all(number < end for number in numbers), "an acknowledged frame is lost"
     if end:
         assert position == {"at": end - 1}
+
+
+def message(source: str, number: int) -> bytes:
+    return f"<13>{source} {number:07} {number * 2654435761 % 2**32:08x}".encode() + b"." * 60
+
+
+class Client:
+    """Sends messages over TCP until the other side dies; what it may have sent is remembered."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    def send_until_it_breaks(self, port: int) -> None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as link:
+            while True:
+                numbers = range(self.sent, self.sent + 50)
+                self.sent += 50
+                octets = self.sent % 100 == 0
+                link.sendall(
+                    b"".join(
+                        b"%d %s" % (len(m), m) if octets else m + b"\n"
+                        for m in (message("net", n) for n in numbers)
+                    )
+                )
+                time.sleep(0.001)
+
+
+def collect(out: IO[bytes], told: bytearray) -> None:
+    """Read what a process tells, as it comes."""
+    while data := os.read(out.fileno(), 1 << 16):
+        told += data
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a client sent, how many lines were written, and everything acknowledged."""
+
+    client: Client
+    lines: int
+    acked: list[bytes]
+
+
+def receive_while_dying(
+    home: Path,
+    folder: Path,
+    times: int,
+    die: Callable[[subprocess.Popen[bytes]], None],
+    *,
+    late: bool = True,
+) -> Seen:
+    """Receive into a spool from a TCP client and a file while the receiver dies again and again.
+
+    `die` is called at random moments and must leave the process dead. Without `late` only what
+    was acknowledged before it was called counts: a process does not outlive its power, but here
+    it runs for some more milliseconds, in which the kernel may say yes to a sync that is too late.
+    """
+    rng, client, lines, acked = random.Random(SEED), Client(), 0, list[bytes]()
+    for _time in range(times):
+        process = start(RECEIVE, folder, home / "*.log")
+        assert process.stdout is not None
+        port = int(process.stdout.readline().split()[1])
+        sending = threading.Thread(target=client.send_until_it_breaks, args=(port,))
+        told, out = bytearray(), process.stdout
+        collecting = threading.Thread(target=collect, args=(out, told))
+        sending.start()
+        collecting.start()
+        until = time.monotonic() + rng.uniform(0.02, 0.4)
+        with (home / "a.log").open("ab") as log:
+            while time.monotonic() < until:
+                log.write(b"".join(message("file", n) + b"\n" for n in range(lines, lines + 20)))
+                log.flush()
+                lines += 20
+                time.sleep(0.002)
+        before = bytes(told)
+        die(process)
+        process.wait()
+        sending.join()
+        collecting.join()
+        acked += whole_lines(bytes(told) if late else before)
+        out.close()
+        assert process.stderr is not None
+        assert b"Traceback" not in process.stderr.read()
+        process.stderr.close()
+    return Seen(client, lines, acked)
+
+
+def finish_and_check(home: Path, folder: Path, seen: Seen) -> None:
+    """Let a last process read the rest of the file and stop as an admin does; nothing may be
+    lost, invented, changed or there twice."""
+    process = start(RECEIVE, folder, home / "*.log")
+    assert process.stdout is not None
+    while message("file", seen.lines - 1) not in seen.acked:
+        line = process.stdout.readline()
+        assert line, "it ended"
+        seen.acked.append(line.rstrip(b"\n"))
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    spool = Spool.open(folder)
+    records = [record for _number, record in spool.read(0, 10_000_000)]
+    assert spool.status()["lost"] == 0
+    spool.close()
+    net = Counter(r.frame.raw for r in records if r.input == "net")
+    files = {(r.origin, r.frame.position): r.frame.raw for r in records if r.input != "net"}
+    told = Counter(one for one in seen.acked if one.startswith(b"<13>net"))
+    assert len(told) > 1000
+    assert not told - net, "an acknowledged message is lost"
+    assert max(net.values()) == 1
+    sent = {message("net", number) for number in range(seen.client.sent)}
+    whole = {raw for raw in net if raw in sent}
+    # A message cut by the death of the connection is kept as far as it came.
+    assert all(any(one.startswith(raw) for one in sent) for raw in set(net) - whole)
+    assert sorted(files.values()) == [message("file", number) for number in range(seen.lines)]

@@ -3,119 +3,22 @@
 The oracle is conservation: what was acknowledged comes out once and unchanged, nothing else does.
 """
 
-import random
 import signal
-import socket
 import subprocess
-import threading
-import time
-from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from collectors.spool.spool import Spool
 from tests.faults.spool_drivers import (
     COMMIT,
-    RECEIVE,
     check_commits,
     contents,
+    finish_and_check,
     frame,
+    receive_while_dying,
     start,
     whole_lines,
 )
-
-SEED = 20261127
-
-
-def message(source: str, number: int) -> bytes:
-    return f"<13>{source} {number:07} {number * 2654435761 % 2**32:08x}".encode() + b"." * 60
-
-
-class Client:
-    """Sends messages over TCP until the other side dies; what it may have sent is remembered."""
-
-    def __init__(self) -> None:
-        self.sent = 0
-
-    def send_until_it_breaks(self, port: int) -> None:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as link:
-            while True:
-                numbers = range(self.sent, self.sent + 50)
-                self.sent += 50
-                octets = self.sent % 100 == 0
-                link.sendall(
-                    b"".join(
-                        b"%d %s" % (len(m), m) if octets else m + b"\n"
-                        for m in (message("net", n) for n in numbers)
-                    )
-                )
-                time.sleep(0.001)
-
-
-def receive_while_killed(home: Path, kills: int) -> tuple[Client, int, list[bytes]]:
-    """Return the client, the lines written to the file, and everything acknowledged."""
-    rng, client, lines, acked = random.Random(SEED), Client(), 0, []
-    for _kill in range(kills):
-        process = start(RECEIVE, home / "spool", home / "*.log")
-        assert process.stdout is not None
-        port = int(process.stdout.readline().split()[1])
-        sending = threading.Thread(target=client.send_until_it_breaks, args=(port,))
-        reading: list[bytes] = []
-        out = process.stdout
-        collecting = threading.Thread(target=lambda f=out, r=reading: r.append(f.read()))
-        sending.start()
-        collecting.start()
-        until = time.monotonic() + rng.uniform(0.02, 0.4)
-        with (home / "a.log").open("ab") as log:
-            while time.monotonic() < until:
-                log.write(b"".join(message("file", n) + b"\n" for n in range(lines, lines + 20)))
-                log.flush()
-                lines += 20
-                time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        sending.join()
-        collecting.join()
-        acked += whole_lines(reading[0])
-        out.close()
-        assert process.stderr is not None
-        assert b"Traceback" not in process.stderr.read()
-        process.stderr.close()
-    return client, lines, acked
-
-
-def settle_files(home: Path, lines: int, acked: list[bytes]) -> None:
-    """Let a last process read the rest of the file and stop as an admin stops it."""
-    process = start(RECEIVE, home / "spool", home / "*.log")
-    assert process.stdout is not None
-    last = message("file", lines - 1)
-    while last not in acked:
-        line = process.stdout.readline()
-        assert line, "it ended"
-        acked.append(line.rstrip(b"\n"))
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    assert process.returncode == 0
-
-
-def check_received(home: Path, client: Client, lines: int, acked: list[bytes]) -> None:
-    spool = Spool.open(home / "spool")
-    records = [record for _number, record in spool.read(0, 10_000_000)]
-    assert spool.status()["lost"] == 0
-    spool.close()
-    net = Counter(r.frame.raw for r in records if r.input == "net")
-    files = {(r.origin, r.frame.position): r.frame.raw for r in records if r.input != "net"}
-    told = Counter(one for one in acked if one.startswith(b"<13>net"))
-    assert len(told) > 1000
-    assert not told - net, "an acknowledged message is lost"
-    assert max(net.values()) == 1
-    sent = {message("net", number) for number in range(client.sent)}
-    whole = {raw for raw in net if raw in sent}
-    # A message cut by the death of the connection is kept as far as it came.
-    assert all(any(one.startswith(raw) for one in sent) for raw in set(net) - whole)
-    assert sorted(files.values()) == [message("file", number) for number in range(lines)]
 
 
 @pytest.mark.parametrize(
@@ -126,9 +29,8 @@ def check_received(home: Path, client: Client, lines: int, acked: list[bytes]) -
     ],
 )
 def test_killed_at_random_moments_nothing_acknowledged_is_lost(tmp_path: Path, kills: int) -> None:
-    client, lines, acked = receive_while_killed(tmp_path, kills)
-    settle_files(tmp_path, lines, acked)
-    check_received(tmp_path, client, lines, acked)
+    seen = receive_while_dying(tmp_path, tmp_path / "spool", kills, lambda process: process.kill())
+    finish_and_check(tmp_path, tmp_path / "spool", seen)
 
 
 def strace(*inject: str) -> list[str]:

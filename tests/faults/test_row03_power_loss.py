@@ -8,13 +8,22 @@ import os
 import random
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.spool_drivers import COMMIT, check_commits, start, whole_lines
+from tests.faults.spool_drivers import (
+    COMMIT,
+    check_commits,
+    collect,
+    finish_and_check,
+    receive_while_dying,
+    start,
+    whole_lines,
+)
 
 SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
 NO_LOG_FLUSH = 2
@@ -73,17 +82,36 @@ def test_what_was_acknowledged_survives_the_power(disk: Disk, points: int) -> No
     for _point in range(points):
         process = start(COMMIT, disk.at / "spool", 100_000, 0)
         assert process.stdout is not None
-        before = process.stdout.readline()
+        told = bytearray(process.stdout.readline())
+        collecting = threading.Thread(target=collect, args=(process.stdout, told))
+        collecting.start()
         time.sleep(rng.uniform(0, 0.25))
+        before = bytes(told)  # what is told after the cut does not count: see receive_while_dying
         disk.cut()
         process.kill()
-        out, err = process.communicate()
+        process.wait()
+        collecting.join()
+        _out, err = process.communicate()
         assert b"Traceback" not in err
-        acked += [line for line in whole_lines(before + out) if line.startswith(b"frame")]
+        acked += [line for line in whole_lines(before) if line.startswith(b"frame")]
         disk.unmount()
         disk.mount()
         check_commits(disk.at / "spool", acked)
     assert len(acked) > points
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_what_came_by_tcp_and_from_files_survives_the_power(disk: Disk, tmp_path: Path) -> None:
+    def die(process: subprocess.Popen[bytes]) -> None:
+        disk.cut()
+        process.kill()
+        process.wait()
+        disk.unmount()
+        disk.mount()
+
+    seen = receive_while_dying(tmp_path, disk.at / "spool", 20, die, late=False)
+    finish_and_check(tmp_path, disk.at / "spool", seen)
 
 
 def test_the_power_cut_is_real(disk: Disk) -> None:
