@@ -199,10 +199,11 @@ template(name="doc" type="list" option.jsonf="on") {{
   property(outname="severity" name="syslogseverity-text" format="jsonf")
   property(outname="message" name="msg" format="jsonf")
 }}
+template(name="id" type="string" string="%uuid%")
 action(type="omelasticsearch" server="127.0.0.1" serverport="{server}" usehttps="{https}"
   uid="{user}" pwd="{password}" tls.cacert="{ca}" allowunsignedcerts="on" skipverifyhost="on"
   searchType="" searchIndex="{index}" template="doc" bulkmode="on" maxbytes="5m"
-  writeoperation="create" errorFile="{folder}/errors"
+  writeoperation="create" dynbulkid="on" bulkid="id" errorFile="{folder}/errors"
   queue.type="linkedList" queue.size="200000" queue.dequeueBatchSize="2000" queue.workerThreads="2"
   action.resumeRetryCount="-1")
 """
