@@ -22,12 +22,19 @@ from soc.store.base import Store
 from tests.data import ROOT
 
 
+def marked(number: int) -> bool:
+    """Tell whether a line is worth an alert; three in four seconds are a series."""
+    return number % 200 in (0, 20, 40)
+
+
 def line(number: int) -> str:
     """Return a line of its own for each number, ten a second."""
+    day = 22 + number // 864_000
+    user = "marked" if marked(number) else "lan"
     clock = f"{number // 36_000 % 24:02}:{number // 600 % 60:02}:{number // 10 % 60:02}"
     return (
-        f"2026-11-22T{clock}.{number % 10}00000+07:00 gate sshd[{number}]: "
-        f"Accepted password for lan from 192.0.2.7 port {1024 + number % 60_000} ssh2"
+        f"2026-11-{day}T{clock}.{number % 10}00000+07:00 gate sshd[{number}]: Accepted password "
+        f"for {user} from 192.0.2.{number // 200 % 5} port {1024 + number % 60_000} ssh2"
     )
 
 

@@ -1,34 +1,15 @@
 """The collector killed at random, the server once and started again: nothing lost or twice."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.elastic.cluster import Cluster, absent, of_node, with_init
+from tests.elastic.cluster import Cluster
 from tests.elastic.flow import flow
-from tests.elastic.server import Missing, installed, single
+from tests.elastic.server import installed
 
 pytestmark = [pytest.mark.elastic, pytest.mark.slow]
-
-
-@pytest.fixture
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A server that the test may kill."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="metrosoc-es-") as root:
-        try:
-            node = single(Path(root), heap="600m")
-        except Missing as missing:
-            absent(missing)
-        found = of_node(node)
-        with_init(found)
-        try:
-            yield found
-        finally:
-            node.stop()
 
 
 @pytest.mark.timeout(900)

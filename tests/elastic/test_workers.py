@@ -13,7 +13,7 @@ from soc.run.worker.roster import NAME, Page
 from soc.store.base import Store
 from soc.store.open import open_store
 from tests.elastic import worker_flow as flow
-from tests.elastic.cluster import Cluster, environment, running
+from tests.elastic.cluster import environment, running
 
 BOTH = pytest.mark.parametrize(
     "kind", ["sqlite", pytest.param("elastic", marks=pytest.mark.elastic)]
@@ -34,26 +34,11 @@ def crew(kind: str, home: Path) -> Iterator[tuple[flow.Team, Store]]:
         return
     cluster = running()
     with environment(cluster) as name, closing(cluster.store(name)) as found:
-        team = flow.team(home, access(cluster, name), idle=0.5)
+        team = flow.team(home, flow.access(cluster, name), idle=0.5)
         try:
             yield team, found
         finally:
             team.end()
-
-
-def access(cluster: Cluster, name: str) -> dict[str, str]:
-    """Return the environment variables by which a process gets in."""
-    given = cluster.access(name)
-    known = {
-        "SOC_STORE__URL": cluster.url,
-        "SOC_STORE__ENVIRONMENT": name,
-        "SOC_STORE__CA": str(cluster.ca or ""),
-        "SOC_STORE__USER": given.user,
-    }
-    for field in ("api_key", "password"):
-        if secret := getattr(given, field):
-            known[f"SOC_STORE__{field.upper()}"] = str(secret)
-    return {key: value for key, value in known.items() if value}
 
 
 @pytest.mark.slow

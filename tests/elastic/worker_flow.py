@@ -17,6 +17,7 @@ from soc.model.time import iso
 from soc.store.base import Store
 from soc.store.query import parse
 from tests.data import ROOT
+from tests.elastic.cluster import Cluster
 from tests.faults.test_row01_run_killed import CORRELATION, RULE, SERIES
 
 DRIVER = """
@@ -82,6 +83,21 @@ def team(home: Path, environment: dict[str, str], **options: Any) -> Team:
     (home / "soc.toml").write_text(text)
     (home / "state").mkdir(mode=0o700, exist_ok=True)
     return Team(home, environment, **options)
+
+
+def access(cluster: Cluster, name: str) -> dict[str, str]:
+    """Return the environment variables by which a process gets in."""
+    given = cluster.access(name)
+    known = {
+        "SOC_STORE__URL": cluster.url,
+        "SOC_STORE__ENVIRONMENT": name,
+        "SOC_STORE__CA": str(cluster.ca or ""),
+        "SOC_STORE__USER": given.user,
+    }
+    for secret_of in ("api_key", "password"):
+        if secret := getattr(given, secret_of):
+            known[f"SOC_STORE__{secret_of.upper()}"] = str(secret)
+    return {key: value for key, value in known.items() if value}
 
 
 def login(number: int, moment: datetime, dataset: str = "sshd", *, marked: bool = False) -> Event:
