@@ -58,9 +58,9 @@ class Reloader:
         """Return the new rule set when there is one, None while the current one stays."""
         if not self._asked and self.now() < self._next:
             return None
+        left_out = frozenset(self._parked())  # may fail: before anything is taken note of
         asked, self._asked = self._asked, False
         changed = self._reload(asked)
-        left_out = frozenset(self._parked())
         self._next = self.now() + EVERY
         if not changed and left_out == self._left_out:
             return None

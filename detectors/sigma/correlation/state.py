@@ -260,8 +260,10 @@ class State:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take back what `dump` gave."""
+        """Take back what `dump` gave; a group that is counted elsewhere now is left out."""
         for key, values, remembered, at, fired, match in state["groups"]:
+            if self.mine is not None and not self.mine(self.one, values):
+                continue
             group = _Group(tuple(values), tally(self.one), at, fired)
             group.tally.load(remembered)
             group.match = Match.of(match) if match else None

@@ -5,6 +5,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from soc.cli.common import QuietOption, RulesOption, StoreOption, settings
+from soc.cli.rule_set import reloaded, rule_set
 from soc.cli.terminal import note
 from soc.errors import ContentError
 from soc.i18n import _
@@ -12,8 +13,6 @@ from soc.i18n import _
 if TYPE_CHECKING:
     from soc.model.finding import Finding
     from soc.run.allinone import Counters
-    from soc.run.detection import Detection
-    from soc.run.rules_reload import Reloader
     from soc.run.settings import Settings
 
 
@@ -34,8 +33,6 @@ def command(
     from soc.model.time import now
     from soc.run.allinone import Input, Runner
     from soc.run.node import node_key, only_one
-    from soc.run.rules_parking import parked
-    from soc.run.rules_reload import Reloader
     from soc.run.rules_watch import Watch
     from soc.run.settings import zone
     from soc.store.base import Retention
@@ -63,13 +60,8 @@ def command(
     key = node_key(state)
     with only_one(state, "run"):
         found = config.store.open()
-        reloader = Reloader(config.rules.paths, state, lambda: parked(found))
+        reloader = rule_set(config, found)
         loaded = reloader.current
-        for rejection in loaded.report.rejected:
-            note(_("rule left out: {why}").format(why=rejection))
-        for left_out in parked(found).values():
-            note(_("rule parked: {what}").format(what=left_out))
-        signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.ask())
         runner = Runner(
             store=found,
             inputs=[
@@ -84,7 +76,7 @@ def command(
             clock=now,
             retention=Retention(config.retention.days, config.retention.bytes),
             raised=lambda finding: None if quiet else _tell(finding),
-            reload=lambda: _reloaded(reloader),
+            reload=lambda: reloaded(reloader),
             watch=Watch(found, loaded.engine, now),
         )
         note(
@@ -99,18 +91,6 @@ def command(
         finally:
             found.close()
     _farewell(runner.counters, quiet)
-
-
-def _reloaded(reloader: "Reloader") -> "Detection | None":
-    new = reloader.poll()
-    if new is not None:
-        report = new.report
-        note(
-            _("rules reloaded: {rules} rules, {rejected} rejected").format(
-                rules=len(report.rules) + len(report.correlations), rejected=len(report.rejected)
-            )
-        )
-    return new
 
 
 def _tend(config: "Settings", start: bool) -> None:

@@ -18,6 +18,7 @@ from soc.cli.common import (
     settings,
 )
 from soc.cli.output import Column, results
+from soc.cli.rule_set import reloaded, rule_set
 from soc.cli.terminal import note
 from soc.errors import UsageError
 from soc.i18n import _
@@ -34,7 +35,7 @@ def run(store: StoreOption = None, rules: RulesOption = None, quiet: QuietOption
 
     Start as many as needed, on any machine that reaches the store. Stops on Ctrl-C or SIGTERM; a
     worker that dies is replaced by the others within half a minute, no alert is lost and none is
-    raised twice.
+    raised twice. Changed rules are taken up within seconds, at once on SIGHUP; a broken set is not.
 
     \b
     Example: soc worker run --store https://soc.example:9200
@@ -44,7 +45,7 @@ def run(store: StoreOption = None, rules: RulesOption = None, quiet: QuietOption
     from types import FrameType
 
     from soc.model.time import now
-    from soc.run.detection import detection
+    from soc.run.rules_watch import Watch
     from soc.run.worker.worker import Worker
 
     config = settings(store=store, rules=rules)
@@ -55,16 +56,17 @@ def run(store: StoreOption = None, rules: RulesOption = None, quiet: QuietOption
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    loaded = detection(config.rules.paths, state=config.paths.state)
-    for rejection in loaded.report.rejected:
-        note(_("rule left out: {why}").format(why=rejection))
     found = config.store.open()
+    reloader = rule_set(config, found)
+    loaded = reloader.current
     worker = Worker(
         found,
         loaded,
         now,
         idle=1.0 if config.store.url.startswith("http") else 0.2,
         told=lambda finding: None if quiet else _tell(finding),
+        reload=lambda: reloaded(reloader),
+        watch=Watch(found, loaded.engine, now),
     )
     note(
         _("worker {name} with {rules} rules; Ctrl-C stops").format(

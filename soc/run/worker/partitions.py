@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -131,8 +131,16 @@ class Partitions:
 
     def take(self, slot: str, epoch: int) -> None:
         """Take over a partition."""
-        saved = Saved(self.store, slot, epoch)
-        self.slots[slot] = Partition(saved, self.correlations, self.partitioning, self.lateness)
+        self.slots[slot] = self._made(Saved(self.store, slot, epoch))
+
+    def _made(self, saved: Saved) -> Partition:
+        return Partition(saved, self.correlations, self.partitioning, self.lateness)
+
+    def use(self, correlations: Sequence[Correlation], partitioning: Partitioning) -> None:
+        """Correlate by another rule set from here on; what did not change goes on counting."""
+        self.correlations, self.partitioning = correlations, partitioning
+        self.save()
+        self.slots = {slot: self._made(one.saved) for slot, one in self.slots.items()}
 
     def drop(self, slot: str) -> None:
         """Forget a partition: it has passed to another worker."""
@@ -204,8 +212,3 @@ class Partitions:
         for partition in self.slots.values():
             found.update({name: n for name, n in partition.counters.items() if name != "ungrouped"})
         return found
-
-
-def about(partitions: Partitions) -> dict[str, Any]:
-    """Return what others may know of this side."""
-    return {"held": sum(one.order.held for one in partitions.slots.values())}

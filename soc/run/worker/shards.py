@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import orjson
 
@@ -90,6 +90,10 @@ class Shards:
         self.counters: Counter[str] = matching.counters
         self.documents = 0
         self._saved_at = now()
+
+    def use(self, matching: Matching, partitioning: Partitioning) -> None:
+        """Make matches for another rule set from here on; `matching` counts where the old did."""
+        self.matching, self.partitioning = matching, partitioning
 
     def take(self, slot: str, epoch: int) -> None:
         """Take over a slot."""
@@ -198,8 +202,3 @@ def received(event: Event) -> int:
 def microseconds(moment: datetime) -> int:
     """Return a moment as microseconds since 1970."""
     return (moment - EPOCH) // timedelta(microseconds=1)
-
-
-def about(shards: Shards) -> dict[str, Any]:
-    """Return what others may know of this side."""
-    return {"documents": shards.documents, "left_out": dict(shards.counters)}

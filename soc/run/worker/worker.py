@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +25,7 @@ from soc.model.finding import Finding
 from soc.model.time import iso
 from soc.run.detection import Detection
 from soc.run.matching import Matching
+from soc.run.rules_watch import Watch
 from soc.run.worker.partitions import Partitions
 from soc.run.worker.roster import BEAT, LEASE, Page, Roster
 from soc.run.worker.shards import BATCH, Shards
@@ -40,7 +42,8 @@ RETRY: Final = 2.0
 class Worker:
     """Works until told to stop. `clock` is the wall clock, `now` monotonic seconds.
 
-    `idle`: seconds between two looks when the last one left nothing.
+    `idle`: seconds between two looks when the last one left nothing. `reload` gives a new rule
+    set when there is one; `watch` looks at what rules cost.
     """
 
     store: Store
@@ -52,6 +55,8 @@ class Worker:
     beat_every: float = BEAT
     now: Callable[[], float] = time.monotonic
     told: Callable[[Finding], None] = lambda finding: None
+    reload: Callable[[], Detection | None] = lambda: None
+    watch: Watch | None = None
     me: str = ""
     alerts: int = 0
     shards: Shards = field(init=False)
@@ -91,9 +96,23 @@ class Worker:
 
     def step(self) -> int:
         """Beat when it is time, then judge and correlate what is new; return how much that was."""
+        self._reload()
         if self._beaten is None or self.now() - self._beaten >= self.beat_every:
             self._beat()
         return self.shards.step() + self.partitions.step(self._frontier)
+
+    def _reload(self) -> None:
+        """Judge by the new rule set from here on, if there is one; the slots stay in hand."""
+        new = self.reload()
+        if new is None:
+            return
+        self.detection = new
+        if self.watch:
+            self.watch.use(new.engine)
+        report = new.report
+        partitioning = Partitioning(report.correlations, PARTITIONS)
+        self.shards.use(Matching(report, new.pipelines, self.shards.counters), partitioning)
+        self.partitions.use(report.correlations, partitioning)
 
     def _beat(self) -> None:
         page = self.roster.beat(self._about(), self.shards.reached(), self._give)
@@ -143,7 +162,12 @@ class Worker:
         }
 
     def _judged(self, events: Sequence[Event]) -> Sequence[Sequence[Finding]]:
-        return self.detection.evaluate_batch(events)
+        began = time.perf_counter()
+        found = self.detection.evaluate_batch(events)
+        took = time.perf_counter() - began
+        if self.watch:
+            self.watch.judged(events, Counter(f.rule.id for told in found for f in told), took)
+        return found
 
     def _raise(self, findings: Sequence[Finding]) -> None:
         if not findings:
@@ -163,6 +187,8 @@ class Worker:
             self.shards.save()
             self.partitions.save()
             self.roster.leave()
+            if self.watch:
+                self.watch.save()
         except StoreError as error:
             log.error("%s", error)
 

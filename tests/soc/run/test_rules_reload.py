@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from soc.errors import StoreError
 from soc.run.correlating import Correlating
 from soc.run.rules_parking import Parked, park
 from soc.run.rules_reload import EVERY, Reloader
@@ -150,6 +151,19 @@ def test_a_correlation_or_filter_that_got_worse_counts_too(files: Files) -> None
     assert files.poll() is None
 
 
+def test_a_store_that_is_away_costs_no_change(files: Files) -> None:
+    def away() -> set[str]:
+        raise StoreError("away")
+
+    files.put("three", keyword("new", 3))
+    files.reloader._parked = away
+    files.reloader.ask()
+    with pytest.raises(StoreError):
+        files.poll()
+    files.reloader._parked = lambda: files.parked
+    assert files.poll() == IDS[1:4]
+
+
 def test_parking_works_also_while_the_files_are_broken(files: Files) -> None:
     broken_rule(files)
     assert files.poll() is None
@@ -185,11 +199,11 @@ def test_correlations_go_on_over_a_swap(tmp_path: Path, seed: int) -> None:
 
 
 @contextmanager
-def running(home: Path) -> Iterator[subprocess.Popen[str]]:
+def running(home: Path, *command: str) -> Iterator[subprocess.Popen[str]]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "SOC_LANG": "en"}
     with (home / "notes").open("w") as notes:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from soc.cli.main import main; main()", "run"],
+            [sys.executable, "-c", "from soc.cli.main import main; main()", *command],
             cwd=home,
             env=environment,
             stderr=notes,
@@ -236,7 +250,7 @@ def test_a_real_process_takes_up_refuses_and_parks(tmp_path: Path) -> None:
     def told(text: str) -> Callable[[], bool]:
         return lambda: text in notes.read_text()
 
-    with running(tmp_path) as process:
+    with running(tmp_path, "run") as process:
         wait(told("following"), "it starts")
         say("alpha")
         wait(lambda: titles() == ["Rule 1"], "the first rule works")
@@ -257,5 +271,5 @@ def test_a_real_process_takes_up_refuses_and_parks(tmp_path: Path) -> None:
         say("alpha")
         wait(lambda: titles().count("Rule 1") == 2, "the rest goes on")
         assert len(titles()) == 4
-    with running(tmp_path):
+    with running(tmp_path, "run"):
         wait(told("rule parked: Rule 2"), "a start names what is parked")
