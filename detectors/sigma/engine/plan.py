@@ -62,6 +62,7 @@ class Plan:
         self._read: Reader = gather(self.slots)
         self._reasons: list[Because | None] = [None] * len(self.units)
         self._predicates: list[Predicate | None] = [None] * len(self.units)
+        self._bits = [1 << number for number in range(len(self.units))]
         self._sample: list[Sequence[str]] | None = []
         formulas = [unit.formula for unit in self.units]
         guess = Guess(formulas)
@@ -110,7 +111,7 @@ class Plan:
             left = self.sieve.found(values, bits)
             if self._sample is None and not left:
                 return []
-            "".join(values)
+            "".join(values)  # the quickest way to ask whether all are text
         except TypeError:
             known = plain(values)
             if known is None:
@@ -128,11 +129,11 @@ class Plan:
 
     def _deciding(self, left: int, raws: Values, texts: Sequence[str]) -> list[int] | None:
         holding: list[int] = []
-        while left:
-            lowest = left & -left
-            left ^= lowest
-            number = lowest.bit_length() - 1
-            predicate = self._predicates[number]
+        bits, predicates = self._bits, self._predicates
+        while left:  # the highest bit first: what is left becomes shorter
+            number = left.bit_length() - 1
+            left ^= bits[number]
+            predicate = predicates[number]
             if predicate is None:
                 predicate = self._predicate(number)
             try:
@@ -140,6 +141,7 @@ class Plan:
                     holding.append(number)
             except Exception:  # the reference decides, and counts the failure if it is its own
                 return None
+        holding.reverse()
         return holding
 
     def _keyworded(self, event: Event) -> int | None:

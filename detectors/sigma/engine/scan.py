@@ -48,18 +48,22 @@ class Scanner:
     def found(self, text: bytes) -> int:
         """Return the bits of the literals that are in an encoded text (folded)."""
         mask = 0
-        for hit in self.hits(text):
-            mask |= self.masks[hit]
+        masks = self.masks
+        for hit in self._matches(text):
+            mask |= masks[hit[0]]
         return mask
 
     def hits(self, text: bytes) -> list[int]:
         """Return the numbers of the different literals in a text."""
+        return list({hit[0] for hit in self._matches(text)})
+
+    def _matches(self, text: bytes) -> Sequence[tuple[int, int, int]]:
+        """Return each place where a literal is: its number, start and end."""
         if self._automaton is None:
-            return []
+            return ()
         if self._any is not None and not self._any.find_matches_as_indexes(text):
-            return []
-        found = self._automaton.find_matches_as_indexes(text, overlapping=True)
-        return list({hit[0] for hit in found}) if found else []
+            return ()
+        return self._automaton.find_matches_as_indexes(text, overlapping=True)
 
     def joined(self, values: Sequence[str]) -> str:
         """Return the text of the slots' values, to be folded and encoded."""
