@@ -102,16 +102,30 @@ class Flow:
     def write_while_killed(
         self, lines: int, kills: int, between: Callable[[int], None] = lambda kill: None
     ) -> None:
-        """Write in shares; the collector is killed at a random moment of each."""
+        """Write in shares; the collector is killed at a random moment of each.
+
+        It is never more than two shares behind, so that kills meet it at work from first to last.
+        """
+        share = lines // kills
         for kill in range(kills):
             self.start()
             between(kill)
             until = time.monotonic() + self.chance.uniform(0.6, 2.0)
-            self.write(lines // kills + (lines % kills if kill == 0 else 0))
+            self.write(share + (lines % kills if kill == 0 else 0))
+            self._settled(self.written - 2 * share)
             time.sleep(max(until - time.monotonic(), 0))
             self.kill()
             if kill % 5 == 4:
                 self.rotate()
+
+    def _settled(self, frames: int, seconds: float = 600) -> None:
+        deadline = time.monotonic() + seconds
+        while frames > 0:
+            found = status.read(self.state)
+            if found is not None and found["spool"]["settled"] >= frames:
+                return
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.1)
 
     def figures(self) -> dict[str, Any]:
         """Return the status; the books balance."""
