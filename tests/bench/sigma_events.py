@@ -1,12 +1,13 @@
 """The events of the Sigma benchmark: flat Windows records, made with a fixed seed.
 
-One in ten records of an attack mix is a variation of one of SigmaHQ's regression events, the
-others are written from the conditions of the rules: a few with all of their lines, the rest
-with half of them, so that they are near misses.
+One in ten records of an attack mix is a variation of one of SigmaHQ's regression events. The others
+are ordinary records of a rule's log source, with all the fields that Windows writes there, in which
+the rule's conditions are written: all of its lines in a few, half of them in the rest, so that they
+are near misses.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -140,13 +141,8 @@ def written(rule: Rule, bases: list[dict[str, Any]], dice: random.Random) -> dic
     """Return a record that says what a rule asks for, mostly half of it."""
     source = rule.logsource
     alike = [b for b in bases if _suits(b, source)]
-    ordinary = _creation(dice) if source.category == "process_creation" else {}
-    record = dict(dice.choice(alike)) if alike and dice.random() < 0.2 else ordinary
-    record |= {
-        "product": "windows",
-        "service": source.service or record.get("service", "none"),
-        "category": source.category or record.get("category", "none"),
-    }
+    likely = alike and dice.random() < 0.2
+    record = dict(dice.choice(alike)) if likely else _ordinary(source, dice)
     items = list(_wanted(rule.condition, rule, dice))
     if dice.random() < 0.97:
         items = dice.sample(items, k=len(items) // 2)
@@ -212,6 +208,37 @@ def _write(record: dict[str, Any], field: str, parts: list[tuple[Any, bool, bool
     record[field] = f"{before}{' ' if head and tail else ''}{text}{' more' if tail else ''}"
 
 
+def _ordinary(source: LogSource, dice: random.Random) -> dict[str, Any]:
+    """Return a record as its log source writes it when nothing is wrong."""
+    category = source.category
+    if category == "process_creation":
+        return _creation(dice)
+    if category in SYSMON:
+        number, names = SYSMON[category]
+        record = _sysmon(number, category, dice)
+        del record["_more"]
+        return record | {name: _value(name, dice) for name in names.split()}
+    channel, provider, numbers, names = LOGS.get(category or source.service, OTHER)
+    return {
+        "product": "windows",
+        "service": source.service or "none",
+        "category": category or "none",
+        "EventID": dice.choice(numbers),
+        "Channel": channel.format(source.service),
+        "Provider_Name": provider.format(source.service),
+        "Computer": f"ws{dice.randint(1, 900)}.city.example",
+        **{name: _value(name, dice) for name in names.split()},
+    }
+
+
+def _value(name: str, dice: random.Random) -> str:
+    """Return what an ordinary record may say in a field."""
+    for end, make in VALUES:
+        if name.endswith(end):
+            return make(dice)
+    return f"{dice.choice(WORDS)} {dice.choice(WORDS)}"
+
+
 def _sysmon(number: int, category: str, dice: random.Random) -> dict[str, Any]:
     image, arguments, parent = dice.choice(PROGRAMS)
     return {
@@ -265,6 +292,126 @@ def _creation(dice: random.Random) -> dict[str, Any]:
         "ParentCommandLine": parent,
         "ParentUser": "NT AUTHORITY\\SYSTEM",
     }
+
+
+def _script(dice: random.Random) -> str:
+    """Return a script as an administration runs it, some lines long."""
+    lines = (
+        f"$%s = Get-CityRecord -Office {dice.choice(WORDS)} -Number {dice.getrandbits(20)}",
+        f"Write-Log -Level Info -Text 'the {dice.choice(WORDS)} of {dice.choice(WORDS)} is done'",
+        f"foreach ($%s in $rows) {{ Update-Row -Key {dice.getrandbits(24)} -Value $%s }}",
+        f"Send-Report -To {_user(dice)}@city.example -Subject '{dice.choice(WORDS)}'",
+    )
+    chosen = (dice.choice(lines) for _ in range(dice.randint(4, 12)))
+    return "\n".join(line.replace("%s", dice.choice(WORDS)) for line in chosen)
+
+
+def _guid(dice: random.Random) -> str:
+    return f"{{{dice.getrandbits(64):016X}}}"
+
+
+def _hashes(dice: random.Random) -> str:
+    return f"MD5={dice.getrandbits(128):032X},SHA256={dice.getrandbits(256):064X}"
+
+
+def _program(dice: random.Random) -> str:
+    return _path(dice.choice(PROGRAMS)[0])
+
+
+def _some_path(dice: random.Random) -> str:
+    return f"C:\\Users\\{_user(dice)}\\AppData\\Local\\City\\{dice.choice(WORDS)}.tmp"
+
+
+def _number(dice: random.Random) -> str:
+    return str(dice.randint(400, 30_000))
+
+
+VALUES: tuple[tuple[str, Callable[[random.Random], str]], ...] = (
+    ("ScriptBlockText", _script),
+    ("Payload", _script),
+    ("ContextInfo", _script),
+    ("Data", _script),
+    ("Guid", _guid),
+    ("GUID", _guid),
+    ("ScriptBlockId", _guid),
+    ("Hashes", _hashes),
+    ("Hash", _hashes),
+    ("Image", _program),
+    ("ProcessName", _program),
+    ("Filename", _some_path),
+    ("Loaded", _some_path),
+    ("Path", _some_path),
+    ("UtcTime", lambda dice: f"2026-11-22 08:00:{dice.randint(0, 59):02}.123"),
+    ("TargetObject", lambda dice: f"HKLM\\SOFTWARE\\City\\{dice.choice(WORDS)}"),
+    ("PipeName", lambda dice: f"\\{dice.choice(WORDS)}.{dice.getrandbits(16)}"),
+    ("Query", lambda dice: f"SELECT * FROM City_{dice.choice(WORDS)} WHERE Number = 7"),
+    ("CallTrace", lambda dice: f"C:\\Windows\\System32\\ntdll.dll+{dice.getrandbits(20):x}"),
+    ("QueryName", lambda dice: f"{dice.choice(WORDS)}.city.example"),
+    ("UserSid", lambda dice: f"S-1-5-21-{dice.getrandbits(31)}-{dice.getrandbits(31)}-1001"),
+    ("User", lambda dice: f"CITY\\{_user(dice)}"),
+    ("UserName", lambda dice: _user(dice)),
+    ("Id", _number),
+    ("Port", _number),
+)
+"""How the name of a field ends -> what stands in it."""
+
+_SIGNED = "Signed Signature SignatureStatus"
+_TARGET = "TargetProcessGUID TargetProcessId TargetImage"
+_SOURCE = "SourceProcessGUID SourceProcessId SourceImage SourceUser TargetUser"
+_SUBJECT = "SubjectUserSid SubjectUserName SubjectDomainName SubjectLogonId"
+_SIZES = "FileVersion Description Product Company OriginalFileName"
+SYSMON: dict[str, tuple[int, str]] = {
+    "file_change": (2, "TargetFilename CreationUtcTime PreviousCreationUtcTime"),
+    "network_connection": (
+        3,
+        "Protocol Initiated SourceIsIpv6 SourceIp SourceHostname SourcePort SourcePortName "
+        "DestinationIsIpv6 DestinationIp DestinationHostname DestinationPort DestinationPortName",
+    ),
+    "driver_load": (6, f"ImageLoaded Hashes {_SIGNED}"),
+    "image_load": (7, f"ImageLoaded {_SIZES} Hashes {_SIGNED}"),
+    "create_remote_thread": (
+        8,
+        f"{_SOURCE} {_TARGET} NewThreadId StartAddress StartModule StartFunction",
+    ),
+    "raw_access_thread": (9, "Device"),
+    "process_access": (10, f"{_SOURCE} {_TARGET} SourceThreadId GrantedAccess CallTrace"),
+    "file_event": (11, "TargetFilename CreationUtcTime"),
+    "registry_add": (12, "EventType TargetObject"),
+    "registry_delete": (12, "EventType TargetObject"),
+    "registry_set": (13, "EventType TargetObject Details"),
+    "registry_event": (13, "EventType TargetObject Details"),
+    "create_stream_hash": (15, "TargetFilename CreationUtcTime Hash Contents"),
+    "pipe_created": (17, "EventType PipeName"),
+    "wmi_event": (20, "EventType Operation Name Type Destination"),
+    "dns_query": (22, "QueryName QueryStatus QueryResults"),
+    "file_delete": (23, "TargetFilename Hashes IsExecutable Archived"),
+    "process_tampering": (25, "Type"),
+    "file_executable_detected": (29, "TargetFilename Hashes"),
+}
+"""Category -> event id and fields beside those of every record of Sysmon."""
+_POWERSHELL = "Microsoft-Windows-PowerShell"
+OTHER = ("Microsoft-Windows-{}/Operational", "Microsoft-Windows-{}", (1, 2, 100, 301), "Message")
+LOGS: dict[str, tuple[str, str, tuple[int, ...], str]] = {
+    "ps_script": (
+        f"{_POWERSHELL}/Operational",
+        _POWERSHELL,
+        (4104,),
+        "MessageNumber MessageTotal ScriptBlockText ScriptBlockId Path",
+    ),
+    "ps_module": (f"{_POWERSHELL}/Operational", _POWERSHELL, (4103,), "ContextInfo Payload"),
+    "ps_classic_start": ("Windows PowerShell", "PowerShell", (400,), "Data"),
+    "security": (
+        "Security",
+        "Microsoft-Windows-Security-Auditing",
+        (4624, 4634, 4648, 4672, 4690, 4703, 5156, 5158),
+        f"{_SUBJECT} TargetUserSid TargetUserName TargetDomainName TargetLogonId LogonType "
+        "LogonProcessName AuthenticationPackageName WorkstationName LogonGuid ProcessId "
+        "ProcessName IpAddress IpPort",
+    ),
+    "system": ("System", "Service Control Manager", (7036, 7040, 10016), "param1 param2"),
+    "application": ("Application", "City Permits", (1, 1000, 1001), "Data"),
+}
+"""Category or service -> channel, provider, event ids, fields."""
 
 
 def _file(dice: random.Random) -> dict[str, Any]:

@@ -32,8 +32,6 @@ class Engine:
         self._memo: dict[Key, Plan | None] = {}
         self._plans: dict[object, Plan | None] = {}
         self._formulas: dict[tuple[int, int], Formula] = {}
-        self._unrouted = Plan((), Counter())
-        """Stands for the events whose routing fields are not plain; the reference judges them."""
         self.lines = Lines(self)
 
     @property
@@ -52,31 +50,31 @@ class Engine:
     def evaluate_batch(self, events: Iterable[Event]) -> list[list[Finding]]:
         """Return the findings of each event; many at once cost less each."""
         key_of, memo = self.router.key, self._memo
-        found: list[tuple[Event, Plan | None]] = []
-        results: list[list[Finding]] = []
-        worded: dict[Words, list[Event]] = defaultdict(list)
-        for event in events:
+        given = list(events)
+        results: list[list[Finding]] = [[] for _ in given]
+        routed: dict[Plan, list[int]] = defaultdict(list)
+        for place, event in enumerate(given):
             key = key_of(event)
-            plan: Plan | None
             if key is None:
-                plan = self._unrouted
-            else:
-                try:
-                    plan = memo[key]
-                except KeyError:
-                    plan = self._routed(key, event)
-            found.append((event, plan))
-            if plan is not None and plan.words is not None:
-                worded[plan.words].append(event)
+                results[place] = self.reference.evaluate(event)
+                continue
+            try:
+                plan = memo[key]
+            except KeyError:
+                plan = self._routed(key, event)
+            if plan is not None:
+                routed[plan].append(place)
+        worded: dict[Words, list[Event]] = defaultdict(list)
+        for plan, places in routed.items():
+            if plan.words is not None:
+                worded[plan.words] += [given[place] for place in places]
         suspect = {words for words, some in worded.items() if _may_hold(words, some)}
-        for event, plan in found:
-            if plan is None:
-                results.append([])
-            elif plan is self._unrouted:
-                results.append(self.reference.evaluate(event))
-            else:
-                worded_too = plan.numeric or plan.words in suspect
-                results.append(plan.evaluate(event, worded=worded_too))
+        for plan, places in routed.items():
+            found = plan.evaluate(
+                [given[place] for place in places], worded=plan.numeric or plan.words in suspect
+            )
+            for place, findings in zip(places, found, strict=True):
+                results[place] = findings
         return results
 
     def evaluate_lines(self, lines: Sequence[bytes]) -> list[list[Finding]]:

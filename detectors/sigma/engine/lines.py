@@ -5,15 +5,16 @@ at; the whole event only for a finding. Escapes in a line cannot hide text: valu
 decoded, and lines in which an escape could hide a keyword are decoded as a whole.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import orjson
 
 from detectors.sigma.engine import routing
-from detectors.sigma.engine.access import ABSENT, gather_attributes
+from detectors.sigma.engine.access import ABSENT, Values, gather_attributes
 from detectors.sigma.engine.formula import Slot
 from detectors.sigma.engine.plan import Plan
 from detectors.sigma.engine.words import Words, hiding
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _Scalar = int | str | None
 Decode = Callable[[bytes], Any]
+_UNREAD: Final = (msgspec.MsgspecError, UnicodeDecodeError, orjson.JSONDecodeError)
 
 
 class _Shape:
@@ -66,21 +68,40 @@ class _LinePlan:
         self._decode = shape.decode
         self._read = gather_attributes(plan.slots, shape.attribute)
 
-    def evaluate(self, line: bytes, *, worded: bool) -> list[Finding]:
-        """Return the findings of a line; raise msgspec's errors for one that is not flat.
+    def evaluate(self, lines: Sequence[bytes], *, worded: bool) -> list[list[Finding] | None]:
+        """Return the findings of each line, None for one that is not flat.
 
-        `worded`: whether a keyword may be in it, or an escape that could hide one.
+        `worded`: whether a keyword may be in one of them, or an escape that could hide one.
         """
-        plan = self.plan
-        bits = plan.base
-        if worded and plan.words is not None:
-            if plan.numeric or hiding(line):
-                return plan.evaluate(_event(line), worded=True)
-            bits = plan.in_line(line)
-        holding = plan.holding(self._read(self._decode(line)), bits)
-        if holding is None:
-            return plan.evaluate(_event(line), worded=worded)
-        return plan.findings(holding, _event(line)) if holding else []
+        plan, decode, read = self.plan, self._decode, self._read
+        worded = worded and plan.words is not None
+        results: list[list[Finding] | None] = [None] * len(lines)
+        places: list[int] = []
+        rows: list[Values] = []
+        bits: list[int] = []
+        whole: list[int] = []
+        for place, line in enumerate(lines):
+            if worded and (plan.numeric or hiding(line)):
+                whole.append(place)
+                continue
+            try:
+                rows.append(read(decode(line)))
+            except _UNREAD:
+                continue
+            places.append(place)
+            bits.append(plan.in_line(line) if worded else plan.base)
+        for place, numbers in zip(places, plan.holding(rows, bits), strict=True):
+            if numbers is None:
+                whole.append(place)
+            elif numbers:
+                with suppress(orjson.JSONDecodeError):
+                    results[place] = plan.findings(numbers, _event(lines[place]))
+            else:
+                results[place] = []
+        for place in whole:
+            with suppress(orjson.JSONDecodeError):
+                (results[place],) = plan.evaluate((_event(lines[place]),), worded=worded)
+        return results
 
 
 def _event(line: bytes) -> dict[str, Any]:
@@ -97,39 +118,36 @@ class Lines:
         self._key = gather_attributes(engine.router.slots, self._shape.attribute)
         self._plans: dict[tuple[Any, ...], _LinePlan | None] = {}
         self._by_plan: dict[int, _LinePlan] = {}
-        self._unrouted = _LinePlan(Plan((), Counter()))
-        """Stands for the lines that are decoded as a whole."""
         self.unread = 0
 
     def evaluate(self, lines: Sequence[bytes]) -> list[list[Finding]]:
         """Return the findings of each line."""
         decode, key, plans = self._shape.decode, self._key, self._plans
-        found: list[tuple[bytes, _LinePlan | None]] = []
-        worded: dict[Words, list[bytes]] = defaultdict(list)
-        for line in lines:
+        results: list[list[Finding]] = [[] for _ in lines]
+        routed: dict[_LinePlan, list[int]] = defaultdict(list)
+        for place, line in enumerate(lines):
             try:
-                place = key(decode(line))
+                where = key(decode(line))
                 try:
-                    plan = plans[place]
+                    plan = plans[where]
                 except KeyError:
-                    plan = self._plan(place, line)
-            except (msgspec.MsgspecError, UnicodeDecodeError, orjson.JSONDecodeError):
-                plan = self._unrouted
-            found.append((line, plan))
-            if plan is not None and plan.plan.words is not None:
-                worded[plan.plan.words].append(line)
+                    plan = self._plan(where, line)
+            except _UNREAD:
+                results[place] = self._nested(line)
+                continue
+            if plan is not None:
+                routed[plan].append(place)
+        worded: dict[Words, list[bytes]] = defaultdict(list)
+        for plan, places in routed.items():
+            if plan.plan.words is not None:
+                worded[plan.plan.words] += [lines[place] for place in places]
         suspect = {words for words, some in worded.items() if words.may_be_in(b"\n".join(some))}
-        return [[] if plan is None else self._judged(line, plan, suspect) for line, plan in found]
-
-    def _judged(self, line: bytes, plan: _LinePlan, suspect: set[Words]) -> list[Finding]:
-        if plan is not self._unrouted:
-            words = plan.plan.words
-            try:
-                worded = plan.plan.numeric or words in suspect
-                return plan.evaluate(line, worded=worded)
-            except (msgspec.MsgspecError, UnicodeDecodeError, orjson.JSONDecodeError):
-                pass
-        return self._nested(line)
+        for plan, places in routed.items():
+            some = [lines[place] for place in places]
+            maybe = plan.plan.numeric or plan.plan.words in suspect
+            for place, found in zip(places, plan.evaluate(some, worded=maybe), strict=True):
+                results[place] = self._nested(lines[place]) if found is None else found
+        return results
 
     def _nested(self, line: bytes) -> list[Finding]:
         try:

@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from detectors.sigma.engine.access import Reader, Values, gather, plain, prefixes
+from detectors.sigma.engine.access import ABSENT, Reader, Values, gather, plain, prefixes
 from detectors.sigma.engine.formula import KEYWORDS, Formula, Slot, slots_of
 from detectors.sigma.engine.literals import Lit
 from detectors.sigma.engine.predicate import Predicate, compiled
@@ -30,6 +30,9 @@ _MAX_SAMPLED: Final = 1 << 12
 """Characters of a value that go into the sample."""
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
 
+Holding = Sequence[int] | None
+"""The rules that hold by their numbers in a plan, None when the reference must decide."""
+_NOTHING: Final[Sequence[int]] = ()
 _IN_NUMBERS: Final = frozenset("0123456789.e+-xabcdfin")
 
 
@@ -64,6 +67,7 @@ class Plan:
         self._predicates: list[Predicate | None] = [None] * len(self.units)
         self._bits = [1 << number for number in range(len(self.units))]
         self._sample: list[Sequence[str]] | None = []
+        self._blank = (ABSENT,) * len(self.slots)
         formulas = [unit.formula for unit in self.units]
         guess = Guess(formulas)
         chosen = [guess.chosen(formula) for formula in formulas]
@@ -83,51 +87,72 @@ class Plan:
             self.words = words_of(frozenset(lit.text.encode() for lit in spelled))
             self.numeric = any(_IN_NUMBERS.issuperset(lit.text) for lit in spelled)
 
-    def evaluate(self, event: Event, *, worded: bool) -> list[Finding]:
-        """Return the findings of an event, in the order of the rules.
+    def evaluate(self, events: Sequence[Event], *, worded: bool) -> list[list[Finding]]:
+        """Return the findings of each event, in the order of the rules.
 
-        `worded`: whether a keyword may be in it.
+        `worded`: whether a keyword may be in one of them.
         """
-        if self.prefixes and not event.keys().isdisjoint(self.prefixes):
-            return self.irregular(event)
-        bits = self._keyworded(event) if worded and self.words is not None else self.base
-        if bits is None:
-            return self.irregular(event)
-        values = self._read(event.get)
-        holding = self.holding(values, bits)
-        if holding is None:
-            return self.irregular(event)
-        return self.findings(holding, event) if holding else []
+        results: list[list[Finding] | None] = [None] * len(events)
+        places: list[int] = []
+        rows: list[Values] = []
+        bits: list[int] = []
+        for place, event in enumerate(events):
+            if self.prefixes and not event.keys().isdisjoint(self.prefixes):
+                continue
+            own = self._keyworded(event) if worded and self.words is not None else self.base
+            if own is not None:
+                places.append(place)
+                rows.append(self._read(event.get))
+                bits.append(own)
+        for place, numbers in zip(places, self.holding(rows, bits), strict=True):
+            if numbers is not None:
+                results[place] = self.findings(numbers, events[place]) if numbers else []
+        return [
+            self.irregular(event) if found is None else found
+            for event, found in zip(events, results, strict=True)
+        ]
 
-    def holding(self, values: Values, bits: int) -> list[int] | None:
-        """Return which rules hold, by the values of all slots; unsure ones too.
+    def holding(self, rows: Sequence[Values], bits: Sequence[int]) -> list[Holding]:
+        """Return for each event which rules hold, by the values of all slots; unsure ones too.
 
-        None when a value is not plain, so that the reference must decide. `bits`: `base`, with
-        those of keywords.
+        None when a value is not plain, so that the reference must decide. `bits`: `base` for each
+        event, with those of keywords.
         """
-        raws: Values = values
-        texts: Sequence[str] = values
         try:
-            left = self.sieve.found(values, bits)
-            if self._sample is None and not left:
-                return []
-            "".join(values)  # the quickest way to ask whether all are text
-        except TypeError:
-            known = plain(values)
-            if known is None:
-                return None
-            raws, texts = known
-            try:
-                left = self.sieve.found(texts, bits)
-            except UnicodeEncodeError:
-                return None
-        except UnicodeEncodeError:  # a lone surrogate
-            return None
-        if self._sample is not None:
-            self._learn(texts)
-        return self._deciding(left, raws, texts)
+            found = list(map(self._decided, self._sifted(rows, bits), rows))
+            texts = rows
+        except TypeError:  # not all values are text
+            known = [plain(row) for row in rows]
+            texts = [self._blank if one is None else one[1] for one in known]
+            found = [
+                None if one is None or left is None else self._deciding(left, *one)
+                for left, one in zip(self._sifted(texts, bits), known, strict=True)
+            ]
+        if self._sample is not None:  # at the end: it changes what bits mean
+            self._learn(self._sample, texts)
+        return found
 
-    def _deciding(self, left: int, raws: Values, texts: Sequence[str]) -> list[int] | None:
+    def _sifted(self, texts: Sequence[Values], bits: Sequence[int]) -> Sequence[int | None]:
+        """Return the rules that each event leaves; None when a value is no valid Unicode."""
+        try:
+            return self.sieve.sift(texts, bits)
+        except UnicodeEncodeError:  # a lone surrogate
+            if len(texts) == 1:
+                return [None]
+            pairs = zip(texts, bits, strict=True)
+            return [left for text, own in pairs for left in self._sifted([text], [own])]
+
+    def _decided(self, left: int | None, row: Values) -> Holding:
+        if not left:
+            return None if left is None else _NOTHING
+        try:
+            "".join(row)  # the quickest way to ask whether all are text
+        except TypeError:
+            known = plain(row)
+            return None if known is None else self._deciding(left, *known)
+        return self._deciding(left, row, row)
+
+    def _deciding(self, left: int, raws: Values, texts: Sequence[str]) -> Holding:
         holding: list[int] = []
         bits, predicates = self._bits, self._predicates
         while left:  # the highest bit first: what is left becomes shorter
@@ -210,13 +235,15 @@ class Plan:
             return self._referred(range(len(self.units)), view)
         return self._referred([n for n in range(len(self.units)) if left >> n & 1], view)
 
-    def _learn(self, texts: Sequence[str]) -> None:
-        """Take an event's values into the sample; when that is full, choose by it."""
-        assert self._sample is not None  # noqa: S101 - for the types
-        self._sample.append([text[:_MAX_SAMPLED].casefold() for text in texts])
-        if len(self._sample) < min(SAMPLE, 16 + len(self.units)):
+    def _learn(self, sample: list[Sequence[str]], rows: Sequence[Values]) -> None:
+        """Take events' values into the sample; when that is full, choose by it."""
+        wanted = min(SAMPLE, 16 + len(self.units))
+        for row in rows[: wanted - len(sample)]:
+            if all(isinstance(value, str) for value in row):
+                sample.append([text[:_MAX_SAMPLED].casefold() for text in row])
+        if len(sample) < wanted:
             return
-        sample, self._sample = self._sample, None
+        self._sample = None
         half = len(sample) // 2
         columns = frozenset(
             slot

@@ -14,6 +14,10 @@ _FEW: Final = 60
 """Patterns up to which the library has a vector search for whether any is there."""
 
 
+END: Final = "\x03"
+"""Stands behind each event in a text of several."""
+
+
 def mark(index: int) -> str:
     """Return what stands before the value of a slot, and after the value of the one before.
 
@@ -36,7 +40,9 @@ class Scanner:
         self.masks = list(owners.values())
         self.patterns = patterns = list(owners)
         kind = Implementation.DFA if len(owners) <= _SMALL else Implementation.ContiguousNFA
-        self._automaton = BytesAhoCorasick(patterns, implementation=kind) if owners else None
+        self._automaton = None
+        if owners:
+            self._automaton = BytesAhoCorasick([*patterns, END.encode()], implementation=kind)
         self._any = None
         if owners and len(owners) <= _FEW:
             self._any = BytesAhoCorasick(patterns, matchkind=MatchKind.LeftmostFirst)
@@ -49,13 +55,39 @@ class Scanner:
         """Return the bits of the literals that are in an encoded text (folded)."""
         mask = 0
         masks = self.masks
-        for hit in self._matches(text):
-            mask |= masks[hit[0]]
+        for number in self.hits(text):
+            mask |= masks[number]
         return mask
 
-    def hits(self, text: bytes) -> list[int]:
+    def sift(self, parts: Sequence[str], bits: list[int]) -> None:
+        """Add the bits of the literals in each event; `parts`: their texts, an `END` behind each.
+
+        All events have the same number of parts. Raises TypeError when a part is no text, and
+        UnicodeEncodeError for a lone surrogate.
+        """
+        text = "".join(parts)
+        if text.count(END) != len(bits):  # an event holds one: each by itself
+            size = len(parts) // len(bits)
+            for place in range(len(bits)):
+                own = "".join(parts[place * size : (place + 1) * size])
+                bits[place] |= self.found(own.casefold().encode())
+            return
+        masks, end = self.masks, len(self.masks)
+        place = mask = 0
+        for number, _, _ in self._matches(_folded(text).encode()):
+            if number != end:
+                mask |= masks[number]
+            else:
+                if mask:
+                    bits[place] |= mask
+                    mask = 0
+                place += 1
+
+    def hits(self, text: bytes) -> set[int]:
         """Return the numbers of the different literals in a text."""
-        return list({hit[0] for hit in self._matches(text)})
+        found = {hit[0] for hit in self._matches(text)}
+        found.discard(len(self.masks))
+        return found
 
     def _matches(self, text: bytes) -> Sequence[tuple[int, int, int]]:
         """Return each place where a literal is: its number, start and end."""
@@ -76,3 +108,10 @@ class Scanner:
         head = mark(number) if lit.start else ""
         tail = mark(number + 1) if lit.end else ""
         return f"{head}{lit.text}{tail}".encode()
+
+
+def _folded(text: str) -> str:
+    """Return texts case-folded; those in ASCII, which is quick to fold, apart from others."""
+    if text.isascii():
+        return text.casefold()
+    return END.join(one.casefold() for one in text.split(END))

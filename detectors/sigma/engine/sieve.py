@@ -14,7 +14,7 @@ from detectors.sigma.engine.formula import KEYWORDS, Formula, Slot
 from detectors.sigma.engine.literals import Lit
 from detectors.sigma.engine.partial import telling
 from detectors.sigma.engine.rarity import Chosen
-from detectors.sigma.engine.scan import Scanner
+from detectors.sigma.engine.scan import END, Scanner
 
 _Masks = dict[Lit, int]
 
@@ -44,11 +44,11 @@ class Sieve:
         self.columns = self._columns([s for s in slots if s in columned], by_slot, formulas, chosen)
         scanned = [slot for slot in slots if slot in by_slot and slot not in columned]
         self.scanner = Scanner(scanned, {lit: m for s in scanned for lit, m in by_slot[s].items()})
-        self.found: Callable[[Values, int], int] = self._written(slots)
-        """Return the rules that may match by the values of all slots, one bit each.
+        self.sift: Callable[[Sequence[Values], Sequence[int]], list[int]] = self._written(slots)
+        """Return for each event the rules that may match by the values of all slots, one bit each.
 
-        The second argument is `base` with the bits of keywords. Raises TypeError when a value
-        is no text, and UnicodeEncodeError for a lone surrogate.
+        The second argument is `base` for each, with the bits of keywords. Raises TypeError when a
+        value is no text, and UnicodeEncodeError for a lone surrogate.
         """
 
     def _bits(self, chosen: Sequence[Chosen]) -> tuple[_Masks, int]:
@@ -110,28 +110,30 @@ class Sieve:
             left &= bits >> (place * self._width)
         return left
 
-    def _written(self, slots: Sequence[Slot]) -> Callable[[Values, int], int]:
-        """Return the function `found`, written for these slots."""
-        space: dict[str, Any] = {"every": (1 << self._width) - 1}
+    def _written(self, slots: Sequence[Slot]) -> Callable[[Sequence[Values], Sequence[int]], Any]:
+        """Return the function `sift`, written for these slots."""
+        space: dict[str, Any] = {"every": (1 << self._width) - 1, "scan": self.scanner.sift}
         index = {slot: number for number, slot in enumerate(slots)}
-        lines = ["def found(values, bits):"]
-        if slots:
-            lines.append(f" {''.join(f'v{number}, ' for number in range(len(slots)))} = values")
+        names = "".join(f"v{number}, " for number in range(len(slots)))
+        lines = ["def sift(rows, bits):", " parts = []", " found = []"]
+        lines.append(f" for ({names}), b in zip(rows, bits):" if slots else " for b in bits:")
         for slot, column in self.columns.items():
             number = index[slot]
             space[f"c{number}"] = column
-            lines += [f" b = c{number}[v{number}]", " if b: bits |= b"]
+            lines += [f"  x = c{number}[v{number}]", "  if x: b |= x"]
+        lines.append("  found.append(b)")
         if self.scanner.masks:
             marks = [repr(text) for text in self.scanner.marks]
             parts = [marks[0]]
             for slot, text in zip(self.scanner.slots, marks[1:], strict=True):
                 parts += (f"v{index[slot]}", text)
-            space["scan"] = self.scanner.found
-            lines.append(f" bits |= scan(''.join(({', '.join(parts)})).casefold().encode())")
-        lines.append(" left = bits & every")
+            lines.append(f"  parts += ({', '.join(parts)}, {END!r})")
+            lines.append(" if rows: scan(parts, found)")
+        lines += [" left = []", " for b in found:", "  x = b & every"]
         for place in range(1, self._most):
-            lines.append(f" left &= bits >> {place * self._width}")
-        lines.append(f" return left & ~(bits >> {self._most * self._width}) if left else 0")
+            lines.append(f"  x &= b >> {place * self._width}")
+        lines.append(f"  left.append(x & ~(b >> {self._most * self._width}) if x else 0)")
+        lines.append(" return left")
         exec(compile("\n".join(lines), "<sieve>", "exec"), space)  # noqa: S102 - our own text
-        found: Callable[[Values, int], int] = space["found"]
+        found: Callable[[Sequence[Values], Sequence[int]], list[int]] = space["sift"]
         return found

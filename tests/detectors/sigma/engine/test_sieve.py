@@ -103,3 +103,30 @@ def test_no_character_or_escape_can_hide_a_keyword() -> None:
     assert words.may_be_in(b'{"a":"\\/"}')
     assert len(ESCAPES) == 6
     assert words_of(frozenset({b"evil"})) is words
+
+
+def test_a_plan_that_learns_in_the_middle_of_a_batch_still_finds_keywords(tmp_path: Path) -> None:
+    text = "a: {F|contains: looks rare}\nb: [kill it]\ncondition: a and b"
+    report = load_text(tmp_path, rule(text))
+    events = [{**BASE, "F": f"looks rare {n}", "message": f"number {n}"} for n in range(40)]
+    events[35]["message"] = "kill it"
+    wanted = [place == 35 for place in range(40)]
+    engine = Engine(report.rules, pipelines(tmp_path))
+    assert [bool(found) for found in engine.evaluate_batch(events)] == wanted
+    engine = Engine(report.rules, pipelines(tmp_path))
+    lines = [json.dumps(event).encode() for event in events]
+    assert [bool(found) for found in engine.evaluate_lines(lines)] == wanted
+
+
+def test_marks_of_the_scan_in_a_value_hide_nothing(tmp_path: Path) -> None:
+    """A value may hold what stands between events and between slots in the scanned text."""
+    report = load_text(tmp_path, rule("a: {F|startswith: be, G|endswith: en}\ncondition: a"))
+    engine = Engine(report.rules, pipelines(tmp_path))
+    values = [f"{mark}be{mark}" for mark in ("\x03", "\x03\x03", "\x020\x02", "\u0130")]
+    events = [{**BASE, "F": "be" + text, "G": text + "en"} for text in values * 5]
+    events += [{**BASE, "F": text + "be", "G": "en" + text} for text in values * 5]
+    wanted = [True] * 20 + [False] * 20
+    for _ in range(2):
+        assert [bool(found) for found in engine.evaluate_batch(events)] == wanted
+        lines = [json.dumps(event).encode() for event in events]
+        assert [bool(found) for found in engine.evaluate_lines(lines)] == wanted
