@@ -106,7 +106,9 @@ class _LinePlan:
 
 def _event(line: bytes) -> dict[str, Any]:
     document: dict[str, Any] = orjson.loads(line)
-    return flatten(document) if dict in map(type, document.values()) else document
+    if line.count(b"{") > 1 and dict in map(type, document.values()):
+        return flatten(document)
+    return document
 
 
 class Lines:

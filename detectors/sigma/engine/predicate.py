@@ -24,7 +24,7 @@ def compiled(formula: Formula, slots: Mapping[Slot, int]) -> Predicate | None:
     for leaf in leaves(formula):
         if leaf.slot == KEYWORDS or any(isinstance(p, Exists) for p in leaf.item.patterns):
             return None
-    writer = _Writer(slots)
+    writer = Writer(slots)
     body = writer.formula(formula)
     lines = ["def holds(r, t):"]
     lines += [f" t{index} = t[{index}]" for index in sorted(writer.texts)]
@@ -35,8 +35,11 @@ def compiled(formula: Formula, slots: Mapping[Slot, int]) -> Predicate | None:
     return predicate
 
 
-class _Writer:
-    """Writes a formula as an expression; what is no literal goes into `space` by a name."""
+class Writer:
+    """Writes formulas as expressions; what is no literal goes into `space` by a name.
+
+    They stand on the texts of slots, `t3`, and those case-folded, `f3`; `r` has the raw values.
+    """
 
     def __init__(self, slots: Mapping[Slot, int]) -> None:
         self.slots = slots
@@ -45,6 +48,7 @@ class _Writer:
         self.folded: set[int] = set()
 
     def formula(self, node: Formula) -> str:
+        """Write a formula."""
         if isinstance(node, bool):
             return str(node)
         if isinstance(node, Not):
@@ -59,7 +63,8 @@ class _Writer:
             return str(kind == "and")
         return terms[0] if len(terms) == 1 else f"({f' {kind} '.join(terms)})"
 
-    def _name(self, thing: object) -> str:
+    def name(self, thing: object) -> str:
+        """Return a name for something."""
         name = f"c{len(self.space)}"
         self.space[name] = thing
         return name
@@ -84,13 +89,13 @@ class _Writer:
             else:
                 terms.append(self._other(pattern, index))
         if leaf.item.every:
-            terms[:0] = [self._texts([text], index) for text in texts]
+            terms[:0] = [self.texts_of([text], index) for text in texts]
             return self._joined("and", terms)
         if texts:
-            terms.insert(0, self._texts(texts, index))
+            terms.insert(0, self.texts_of(texts, index))
         return self._joined("or", terms)
 
-    def _texts(self, patterns: list[Text], index: int) -> str:
+    def texts_of(self, patterns: list[Text], index: int) -> str:
         """Write that any of the patterns holds."""
         terms: list[str] = []
         for cased in (False, True):
@@ -115,7 +120,7 @@ class _Writer:
             glob = pattern.glob
             parts = [p for p in (glob.head, *glob.middle, glob.tail) if p is not None]
             if len(parts) != 1 or parts[0].regex is not None:
-                terms.append(f"{self._name(glob.matches)}({value})")
+                terms.append(f"{self.name(glob.matches)}({value})")
             elif glob.whole:
                 equal.append(parts[0].literal)
             elif glob.head is not None:
@@ -133,13 +138,13 @@ class _Writer:
         if len(equal) == 1:
             terms.append(f"{value} == {equal[0]!r}")
         elif equal:
-            terms.append(f"{value} in {self._name(frozenset(equal))}")
+            terms.append(f"{value} in {self.name(frozenset(equal))}")
         if heads:
-            terms.append(f"{value}.startswith({self._name(tuple(heads))})")
+            terms.append(f"{value}.startswith({self.name(tuple(heads))})")
         if tails:
-            terms.append(f"{value}.endswith({self._name(tuple(tails))})")
+            terms.append(f"{value}.endswith({self.name(tuple(tails))})")
         if len(inner) > _FEW:
-            terms.append(f"{self._name(_any_of(inner))}({value})")
+            terms.append(f"{self.name(_any_of(inner))}({value})")
         else:
             terms += [f"{text!r} in {value}" for text in inner]
         return terms
@@ -150,7 +155,7 @@ class _Writer:
         if isinstance(pattern, Regex):
             return self._regex(pattern, index)
         assert not isinstance(pattern, FieldRef | Exists | Text)  # noqa: S101 - for the types
-        test = self._name(pattern.matches)
+        test = self.name(pattern.matches)
         if isinstance(pattern, Number):
             self.texts.add(index)
         return f"({self._there(index)} and {test}(V(r[{index}])))"
@@ -162,7 +167,7 @@ class _Writer:
             terms.append(self._joined("or", [f"{text!r} in {value}" for text in need[:50]]))
             if len(need) > 50:
                 terms.pop()
-        terms.append(f"{self._name(pattern.matches)}(V(r[{index}]))")
+        terms.append(f"{self.name(pattern.matches)}(V(r[{index}]))")
         return self._joined("and", terms)
 
     def _reference(self, pattern: FieldRef, index: int, other: int) -> str:
@@ -170,7 +175,7 @@ class _Writer:
             values = [[] if v is ABSENT else [Value(v)] for v in (mine, theirs)]  # type: ignore[arg-type]
             return next(pattern.related(values[0], values[1]), None) is not None
 
-        return f"{self._name(related)}(r[{index}], r[{other}])"
+        return f"{self.name(related)}(r[{index}], r[{other}])"
 
 
 def _any_of(texts: list[str]) -> Callable[[str], bool]:

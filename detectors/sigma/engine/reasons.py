@@ -1,14 +1,16 @@
-"""Reasons of rules that are known to match, made by functions prepared once for each rule.
+"""Reasons of rules that are known to match, made by functions written once for each rule.
 
 An event is only asked which lines matched, by which of their patterns, and for the values; the
 same answer has the same form of reason, which the reference makes once. Whatever is not plain text
-under a field is left to the reference, line by line. What a match excludes is not looked at again.
+or a number under a field is left to the reference. What a match excludes is not looked at again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from detectors.sigma import evaluate
+from detectors.sigma.engine.formula import Slot
+from detectors.sigma.engine.predicate import Writer
 from detectors.sigma.evaluate import MAX_LISTED, MAX_SHOWN, Names
 from detectors.sigma.patterns import Text
 from detectors.sigma.rule import Condition, Group, Item, Rule
@@ -20,117 +22,199 @@ from soc.model.reason import Form, Reason, Told
 from soc.text import shorten
 
 Because = Callable[[Event], Reason | Told | None]
-_Step = Callable[[Event, list[Any], list[Any]], bool]
-"""Event, marks, values -> whether it holds; appends how it holds, and the values of that."""
-_Steps = list[_Step]
-"""Steps of which all must hold."""
 MAX_FORMS: Final = 256
 """Forms that are remembered of a rule."""
+_Part = Callable[["_Function", int, str], None]
+"""Writes a part of a rule into a function, at an indentation, with the statement for failing."""
 
 
 def prepared(rule: Rule, names: Names) -> Because:
     """Return a function that explains why the rule matches an event on which it does."""
-    steps = _condition(rule.condition, rule, names, sure=True)
     forms: dict[tuple[Any, ...], Form] = {}
     fixed = about(rule.info)
 
-    def because(event: Event) -> Reason | Told | None:
-        marks: list[Any] = []
-        values: list[Any] = []
-        for step in steps:
-            if not step(event, marks, values):
-                return None
-        key = tuple(marks)
-        form = forms.get(key)
-        if form is not None:
-            return Told(form, values)
-        tree = evaluate.because_condition(rule.condition, rule, View(event), names)
+    def whole(event: Event) -> Reason | None:
+        return evaluate.because_condition(rule.condition, rule, View(event), names)
+
+    def first(event: Event, key: tuple[Any, ...]) -> Reason | None:
+        tree = whole(event)
         if tree is not None:
             if len(forms) >= MAX_FORMS:
                 forms.clear()
             forms[key] = Form(tree.open(), fixed)
         return tree
 
-    return because
+    parts = _condition(rule.condition, rule, names, sure=True)
+    return _Function(parts, {"forms": forms, "whole": whole, "first": first}).because
 
 
-def _condition(node: Condition, rule: Rule, names: Names, *, sure: bool) -> _Steps:
+class _Function:
+    """Writes a function and compiles it; `marks` and `values` are what it has to tell so far."""
+
+    def __init__(self, parts: Iterable[_Part], space: dict[str, Any]) -> None:
+        self.slots: dict[Slot, int] = {}
+        self.writer = Writer(self.slots)
+        self.space = self.writer.space
+        self.space |= {"Told": Told, "shorten": shorten, "text_of": text_of, **space}
+        self.lines: list[str] = []
+        self.marks: list[str] = []
+        self.values: list[str] = []
+        for part in parts:
+            part(self, 1, "return whole(event)")
+        named = [f"n{number}" for slot, number in self.slots.items() if len(slot) > 1]
+        body = [
+            f" key = ({''.join(f'{mark}, ' for mark in (*named, *self.marks))})",
+            " form = forms.get(key)",
+            f" return Told(form, ({''.join(f'{value}, ' for value in self.values)})) "
+            "if form else first(event, key)",
+        ]
+        text = "\n".join(["def because(event):", *self._reading(), *self.lines, *body])
+        exec(compile(text, "<reason>", "exec"), self.space)  # noqa: S102 - our own text
+        self.because: Because = self.space["because"]
+
+    def _reading(self) -> list[str]:
+        """Return the lines that take values out of the event: raw, as text, folded, shown."""
+        lines = [" get = event.get"] if self.slots else []
+        for slot, n in self.slots.items():
+            lines.append(f" r{n} = get({slot[0]!r})")
+            if len(slot) > 1:
+                lines.append(f" n{n} = 0")
+            for place, name in enumerate(slot[1:], 1):
+                lines.append(f" if r{n} is None: n{n} = {place}; r{n} = get({name!r})")
+            lines += [
+                f" t{n} = r{n}",
+                f" if r{n}.__class__ is str:",
+                f"  if len(r{n}) > {MAX_SHOWN}: r{n} = shorten(r{n}, {MAX_SHOWN})",
+                f" elif r{n} is None: t{n} = A",
+                f" elif r{n}.__class__ is int or r{n}.__class__ is bool: t{n} = text_of(r{n})",
+                " else: return whole(event)",
+            ]
+            if n in self.writer.folded:
+                lines.append(f" f{n} = t{n}.casefold()")
+        return lines
+
+    def slot(self, slot: Slot) -> int:
+        """Return the number of a slot."""
+        return self.slots.setdefault(slot, len(self.slots))
+
+    def new(self, letter: str) -> str:
+        """Return a name that nothing else has."""
+        return f"{letter}_{len(self.lines)}"
+
+    def add(self, indent: int, text: str) -> None:
+        """Add a line."""
+        self.lines.append(" " * indent + text)
+
+
+def _condition(node: Condition, rule: Rule, names: Names, *, sure: bool) -> list[_Part]:
     if node.kind == "selection":
         return _selection(rule.selections[node.label], names, sure=sure)
     if node.kind == "not":
         return [] if sure else [_excluded(node, rule, names)]
     alone = node.kind == "and" or len(node.children) == 1
     found = [_condition(child, rule, names, sure=sure and alone) for child in node.children]
-    return [step for steps in found for step in steps] if alone else [_some(found)]
+    return [part for parts in found for part in parts] if alone else [_some(found)]
 
 
-def _excluded(node: Condition, rule: Rule, names: Names) -> _Step:
-    def step(event: Event, marks: list[Any], values: list[Any]) -> bool:
-        return evaluate.because_condition(node, rule, View(event), names) is not None
-
-    return step
-
-
-def _selection(node: Group | Item, names: Names, *, sure: bool) -> _Steps:
+def _selection(node: Group | Item, names: Names, *, sure: bool) -> list[_Part]:
     if isinstance(node, Item):
         return _item(node, names, sure=sure)
     alone = node.kind == "and" or len(node.children) == 1
     found = [_selection(child, names, sure=sure and alone) for child in node.children]
-    return [step for steps in found for step in steps] if alone else [_some(found)]
+    return [part for parts in found for part in parts] if alone else [_some(found)]
 
 
-def _some(children: list[_Steps]) -> _Step:
-    """Return the step of `or`: the numbers of the first children that hold, then -1."""
+def _excluded(node: Condition, rule: Rule, names: Names) -> _Part:
+    def holds(event: Event) -> bool:
+        return evaluate.because_condition(node, rule, View(event), names) is not None
 
-    def step(event: Event, marks: list[Any], values: list[Any]) -> bool:
-        left = MAX_LISTED
-        for number, steps in enumerate(children):
-            before, taken = len(marks), len(values)
-            marks.append(number)
-            for one in steps:
-                if not one(event, marks, values):
-                    del marks[before:], values[taken:]
-                    break
-            else:
-                left -= 1
-                if not left:
-                    break
-        marks.append(-1)
-        return left < MAX_LISTED
+    def part(function: _Function, indent: int, fail: str) -> None:
+        function.add(indent, f"if not {function.writer.name(holds)}(event): {fail}")
 
-    return step
+    return part
 
 
-def _item(item: Item, names: Names, *, sure: bool) -> _Steps:
-    def plainly(event: Event, marks: list[Any], values: list[Any]) -> bool:
-        found = evaluate.because_item(item, View(event), names)
-        if found is None:
-            return False
-        marks.append(found.open())
-        values.extend(found.values())
-        return True
+def _some(children: list[list[_Part]]) -> _Part:
+    """Return the part of `or`: the first children that hold, each by its number and its marks."""
 
+    def part(function: _Function, indent: int, fail: str) -> None:
+        marks, values, count = (function.new(letter) for letter in "mvc")
+        kept, told = function.marks, function.values
+        function.add(indent, f"{marks} = {values} = ()")
+        bounded = len(children) > MAX_LISTED
+        if bounded:
+            function.add(indent, f"{count} = 0")
+        for number, parts in enumerate(children):
+            function.marks, function.values = [], []
+            function.add(indent, f"while {count} < {MAX_LISTED}:" if bounded else "while True:")
+            for one in parts:
+                one(function, indent + 1, "break")
+            own = "".join(f"{mark}, " for mark in function.marks)
+            function.add(indent + 1, f"{marks} += ({number}, {own})")
+            if function.values:
+                own = "".join(f"{value}, " for value in function.values)
+                function.add(indent + 1, f"{values} += ({own})")
+            if bounded:
+                function.add(indent + 1, f"{count} += 1")
+            function.add(indent + 1, "break")
+        function.add(indent, f"if not {marks}: {fail}")
+        function.marks, function.values = [*kept, marks], [*told, f"*{values}"]
+
+    return part
+
+
+def _item(item: Item, names: Names, *, sure: bool) -> list[_Part]:
     if item.negated and sure:
         return []
     texts = [p for p in item.patterns if isinstance(p, Text)]
     if item.field is None or item.negated or len(texts) != len(item.patterns):
-        return [plainly]
-    slot = names(item.field)
-    test = None
-    if not sure or (len(texts) > 1 and not item.every):
-        test = _all(texts) if item.every else _first(texts)
-    return [_line(slot, test, len(texts) if item.every else 1, plainly)]
+        return [_by_reference(item, names)]
+    return [_line(names(item.field), texts, every=item.every, sure=sure)]
 
 
-_Test = Callable[[str], int]
-"""Text -> the number of the pattern that it fits first, negative for none."""
+def _by_reference(item: Item, names: Names) -> _Part:
+    def told(event: Event) -> Reason | None:
+        return evaluate.because_item(item, View(event), names)
+
+    def part(function: _Function, indent: int, fail: str) -> None:
+        tree = function.new("x")
+        function.add(indent, f"{tree} = {function.writer.name(told)}(event)")
+        function.add(indent, f"if {tree} is None: {fail}")
+        function.marks.append(f"{tree}.open()")
+        function.values.append(f"*{tree}.values()")
+
+    return part
 
 
-def _first(texts: list[Text]) -> _Test:
+def _line(slot: Slot, texts: Sequence[Text], *, every: bool, sure: bool) -> _Part:
+    """Return the part of a line of plain text."""
+
+    def part(function: _Function, indent: int, fail: str) -> None:
+        index = function.slot(slot)
+        function.values += [f"r{index}"] * (len(texts) if every else 1)
+        if len(texts) > 1 and not every:
+            which = function.new("w")
+            function.writer.folded.add(index)
+            first = function.writer.name(_first(texts))
+            holds = f"t{index} is not A and ({which} := {first}(t{index}, f{index})) >= 0"
+            function.marks.append(which)
+        elif sure:
+            holds = f"t{index} is not A"
+        else:
+            holds = " and ".join(function.writer.texts_of([text], index) for text in texts)
+        function.add(indent, f"if not ({holds}): {fail}")
+
+    return part
+
+
+def _first(texts: Sequence[Text]) -> Callable[[str, str], int]:
+    """Return a function from text and folded text to the number of the first pattern that fits.
+
+    It is negative when none does.
+    """
     tests = [(n, p.cased, p.needle, _rest(p.glob)) for n, p in enumerate(texts)]
 
-    def test(text: str) -> int:
-        folded = text.casefold()
+    def test(text: str, folded: str) -> int:
         for number, cased, needle, matches in tests:
             own = text if cased else folded
             if needle in own and (matches is None or matches(own)):
@@ -151,48 +235,3 @@ def _rest(glob: Glob) -> Callable[[str], bool] | None:
     if glob.tail is not None:
         return lambda text: text.endswith(needle)
     return None if glob.head is None else lambda text: text.startswith(needle)
-
-
-def _all(texts: list[Text]) -> _Test:
-    tests = [(p.cased, p.glob.matches) for p in texts]
-
-    def test(text: str) -> int:
-        folded = text.casefold()
-        return 0 if all(matches(text if cased else folded) for cased, matches in tests) else -1
-
-    return test
-
-
-def _line(slot: tuple[str, ...], test: _Test | None, shown: int, plainly: _Step) -> _Step:
-    """Return the step of a line of plain text whose value the reason shows so often."""
-    only = slot[0] if len(slot) == 1 else None
-
-    def step(event: Event, marks: list[Any], values: list[Any]) -> bool:
-        value: Any
-        if only is not None:
-            value = event.get(only)
-        else:
-            name, value = _value(event, slot)
-            marks.append(name)
-        kind = value.__class__
-        if kind is not str and kind is not int and kind is not bool:
-            return plainly(event, marks, values)
-        if test is not None:
-            number = test(value if kind is str else text_of(value))
-            if number < 0:
-                return False
-            marks.append(number)
-        if kind is str and len(value) > MAX_SHOWN:
-            value = shorten(value, MAX_SHOWN)
-        values.extend((value,) * shown) if shown > 1 else values.append(value)
-        return True
-
-    return step
-
-
-def _value(event: Event, slot: tuple[str, ...]) -> tuple[str, Any]:
-    for name in slot:
-        value = event.get(name)
-        if value is not None:
-            return name, value
-    return slot[0], None

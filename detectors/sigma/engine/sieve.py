@@ -2,13 +2,15 @@
 
 Each rule has a bit for each of its clauses; what is found in an event sets bits, and the rules of
 which all bits are set are left. Values that repeat (an image, a user) are looked up in a column,
-which knows the bits of the values it has seen; the others are joined and scanned at once.
+which knows the bits of the values it has seen; codes (hashes) are looked up; the others are joined
+and scanned at once.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from detectors.sigma.engine.access import Values
+from detectors.sigma.engine.codes import Codes
 from detectors.sigma.engine.column import Column, Doubt
 from detectors.sigma.engine.formula import KEYWORDS, Formula, Slot
 from detectors.sigma.engine.literals import Lit
@@ -42,7 +44,12 @@ class Sieve:
         self.keywords = Scanner((), words) if words else None
         columned = set(columns)
         self.columns = self._columns([s for s in slots if s in columned], by_slot, formulas, chosen)
-        scanned = [slot for slot in slots if slot in by_slot and slot not in columned]
+        self.codes: dict[Slot, Codes] = {}
+        for slot in by_slot.keys() - columned:
+            if codes := Codes.of(slot, by_slot[slot]):
+                self.codes[slot] = codes
+        apart = columned | self.codes.keys()
+        scanned = [slot for slot in slots if slot in by_slot and slot not in apart]
         self.scanner = Scanner(scanned, {lit: m for s in scanned for lit, m in by_slot[s].items()})
         self.sift: Callable[[Sequence[Values], Sequence[int]], list[int]] = self._written(slots)
         """Return for each event the rules that may match by the values of all slots, one bit each.
@@ -100,6 +107,9 @@ class Sieve:
             if column is not None:
                 for value in values:
                     bits |= column.literals(value)
+            elif slot in self.codes:
+                for value in values:
+                    bits |= self.codes[slot].found(value)
             elif slot in marks:
                 head, tail = marks[slot]
                 for value in values:
@@ -129,6 +139,10 @@ class Sieve:
                 parts += (f"v{index[slot]}", text)
             lines.append(f"  parts += ({', '.join(parts)}, {END!r})")
             lines.append(" if rows: scan(parts, found)")
+        for slot, codes in self.codes.items():
+            number = index[slot]
+            space[f"k{number}"] = codes.sift
+            lines.append(f" if rows: k{number}([row[{number}] for row in rows], found)")
         lines += [" left = []", " for b in found:", "  x = b & every"]
         for place in range(1, self._most):
             lines.append(f"  x &= b >> {place * self._width}")

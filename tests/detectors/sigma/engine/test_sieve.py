@@ -130,3 +130,31 @@ def test_marks_of_the_scan_in_a_value_hide_nothing(tmp_path: Path) -> None:
         assert [bool(found) for found in engine.evaluate_batch(events)] == wanted
         lines = [json.dumps(event).encode() for event in events]
         assert [bool(found) for found in engine.evaluate_lines(lines)] == wanted
+
+
+def test_hashes_are_looked_up_and_missed_nowhere(tmp_path: Path) -> None:
+    one, two = "0123456789ABCDEF" * 2, "fedcba9876543210" * 2
+    texts = [
+        f"a: {{F|contains: ['IMPHASH={one}', 'MD5={two}']}}\ncondition: a",
+        f"a: {{F|contains: 'SHA256={one}{two}', G: x}}\ncondition: a",
+    ]
+    values = [
+        f"MD5={one},IMPHASH={one}",
+        f"imphash=imphash={one.lower()}",
+        f"MD5={two.upper()},SHA256={one}{two}",
+        f"SHA256={one}{one}",
+        f"IMPHASH={one[:-1]}",
+        f"MD5={two}",
+        f"\u0130IMPHASH={one}\x03",
+        5,
+        None,
+        ["x", f"md5={two}"],
+    ]
+    found = same(tmp_path, texts, [{"F": f, "G": g} for f in values for g in "xy"] * 2)
+    assert found == 2 * (2 * 6 + 1)
+    report = load_text(tmp_path, *(rule(text, number=n) for n, text in enumerate(texts, 1)))
+    engine = Engine(report.rules, pipelines(tmp_path))
+    engine.evaluate_batch([{**BASE, "F": f"MD5={n}"} for n in range(50)])
+    (made,) = engine._plans.values()
+    assert made is not None
+    assert list(made.sieve.codes) == [("F",)]
