@@ -4,8 +4,8 @@ A bad rule is rejected alone, with file, line, reason and hint; everything else 
 """
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -70,6 +70,27 @@ class LoadReport:
     filters: tuple[Filter, ...] = ()
     correlations: tuple[Correlation, ...] = ()
     """Inner correlations stand before those that refer to them."""
+
+    @property
+    def everything(self) -> "tuple[Rule | Correlation, ...]":
+        """Return the rules and the correlations."""
+        return (*self.rules, *self.correlations)
+
+    @property
+    def in_force(self) -> int:
+        """Return how many rules and correlations are not parked."""
+        return len(self.rules) + sum(not one.parked for one in self.correlations)
+
+    def without(self, parked: Collection[str]) -> "LoadReport":
+        """Return the report without the rules of these ids, its correlations parked or not.
+
+        Correlations stay, whatever is parked: so nothing that they keep quiet becomes loud.
+        """
+        return replace(
+            self,
+            rules=tuple(rule for rule in self.rules if rule.id not in parked),
+            correlations=tuple(replace(one, parked=one.id in parked) for one in self.correlations),
+        )
 
 
 def load(paths: Sequence[Path], *, placeholders: Placeholders | None = None) -> LoadReport:

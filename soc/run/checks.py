@@ -244,10 +244,16 @@ def _store(settings: Settings) -> Checks:
 
 
 def _parked(settings: Settings) -> Checks:
-    from soc.run.rules_parking import parked_if_any
+    from detectors.sigma.correlation.starving import starved
+    from detectors.sigma.load import load
+    from soc.run.rules_parking import hungry, parked_if_any
 
-    for one in parked_if_any(settings.store).values():
+    table = parked_if_any(settings.store)
+    for one in table.values():
         yield Check("parked", "warning", str(one), f"soc rules unpark {one.rule}")
+    if table:
+        for hunger in starved(load(settings.rules.paths).without(table)):
+            yield Check("starved", "warning", hungry(hunger), "soc rules health")
 
 
 def _inputs(settings: Settings) -> Checks:

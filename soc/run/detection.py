@@ -85,15 +85,11 @@ class Detection:
         return Correlating(self.report, self.pipelines)
 
     def without(self, parked: Collection[str]) -> "Detection":
-        """Return the same rule set without the rules of these ids.
-
-        The correlations that name them stay: so nothing that they keep quiet becomes loud.
-        """
-        left = tuple(rule for rule in self.report.rules if rule.id not in parked)
-        if len(left) == len(self.report.rules):
-            return self
-        report = replace(self.report, rules=left)
-        return Detection(report, Engine(left, self.pipelines), self.pipelines)
+        """Return the same rule set without the rules and correlations of these ids."""
+        report = self.report.without(parked)
+        if len(report.rules) == len(self.report.rules):
+            return replace(self, report=report)
+        return replace(self, report=report, engine=Engine(report.rules, self.pipelines))
 
 
 def pipelines() -> Pipelines:

@@ -1,4 +1,7 @@
-"""Parked rules: left out by a decision that is written down, for every worker on the store."""
+"""Parked rules: left out by a decision that is written down, for every worker on the store.
+
+A correlation is parked like a rule. Those that need what is parked are starved, and said to be.
+"""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -6,7 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from detectors.sigma.correlation.starving import Effect, Starved
 from soc.errors import Conflict
+from soc.i18n import _
 from soc.run.settings import StoreOptions
 from soc.store.base import Checkpoint, Store
 
@@ -30,6 +35,21 @@ class Parked:
 
 
 Table = dict[str, Parked]
+
+
+def hungry(starved: Starved) -> str:
+    """Return one line for a person: which parked rules a correlation needs, and what that does."""
+    effects: dict[Effect, str] = {
+        "never": _("it can no longer fire"),
+        "less": _("it may miss what it is about"),
+        "wrongly": _("it may fire where it should not"),
+    }
+    return _("{title} ({id}) hears nothing of {rules}, which is parked: {effect}").format(
+        title=starved.title,
+        id=starved.rule,
+        rules=", ".join(starved.missing),
+        effect=effects[starved.effect],
+    )
 
 
 def parked(store: Store) -> Table:

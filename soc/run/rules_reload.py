@@ -8,16 +8,15 @@ rejected, when no rule is left, or when a pipeline is broken: then the old set s
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import rules
-from detectors.sigma.correlation.rule import Correlation
 from detectors.sigma.load import LoadReport, Rejection, rule_files
-from detectors.sigma.rule import Rule
 from soc.errors import ContentError
 from soc.run.detection import Detection, detection
+from soc.run.rules_parking import Table
 
 log = logging.getLogger("soc.run")
 
@@ -29,24 +28,27 @@ Stamp = tuple[str, int, int, int]
 
 
 class Reloader:
-    """Keeps the rule set of one process. `parked` gives the ids of rules to leave out."""
+    """Keeps the rule set of one process. `look` gives the rules to leave out, by their ids.
+
+    `parked` are those that `current` leaves out.
+    """
 
     def __init__(
         self,
         paths: Sequence[Path],
         state: Path,
-        parked: Callable[[], Collection[str]] = frozenset,
+        look: Callable[[], Table] = dict,
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.paths = tuple(paths)
         self.state = state
         self.now = now
-        self._parked = parked
-        self._stamps = self._look()
+        self.look = look
+        self._stamps = self._stamped()
         self._whole = detection(self.paths, state=state)
-        self._left_out = frozenset(parked())
-        self.current = self._whole.without(self._left_out)
+        self.parked = look()
+        self.current = self._whole.without(self.parked)
         self._asked = False
         self._next = now() + EVERY
 
@@ -58,18 +60,18 @@ class Reloader:
         """Return the new rule set when there is one, None while the current one stays."""
         if not self._asked and self.now() < self._next:
             return None
-        left_out = frozenset(self._parked())  # may fail: before anything is taken note of
+        parked = self.look()  # may fail: before anything is taken note of
         asked, self._asked = self._asked, False
         changed = self._reload(asked)
         self._next = self.now() + EVERY
-        if not changed and left_out == self._left_out:
+        if not changed and parked.keys() == self.parked.keys():
             return None
-        self._left_out = left_out
-        self.current = self._whole.without(left_out)
+        self.parked = parked
+        self.current = self._whole.without(parked)
         return self.current
 
     def _reload(self, asked: bool) -> bool:
-        stamps = self._look()
+        stamps = self._stamped()
         if stamps == self._stamps and not asked:
             return False
         self._stamps = stamps
@@ -88,10 +90,10 @@ class Reloader:
         return True
 
     def _refuse(self, why: str) -> None:
-        count = len(self.current.report.rules) + len(self.current.report.correlations)
+        count = self.current.report.in_force
         log.error("rules not reloaded, the %d loaded before stay in force: %s", count, why)
 
-    def _look(self) -> tuple[Stamp, ...]:
+    def _stamped(self) -> tuple[Stamp, ...]:
         try:
             return tuple(_stamp(path) for path in rule_files([*self.paths, rules.PIPELINES]))
         except ContentError:  # a folder is gone: loading says so
@@ -118,8 +120,7 @@ def worse(old: LoadReport, new: LoadReport) -> list[Rejection]:
 
 def _loaded(report: LoadReport) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    loaded: list[Rule | Correlation] = [*report.rules, *report.correlations]
-    for rule in loaded:
+    for rule in report.everything:
         found.setdefault(rule.info.path, set()).add(rule.id)
     for one in report.filters:
         found.setdefault(one.path, set()).add(f"filter {one.title}")

@@ -31,7 +31,11 @@ class Correlator:
     ) -> None:
         self.correlations = tuple(correlations)
         self.counters: Counter[str] = Counter()
-        self._states = [State(one, self.counters, limits or Limits(), mine) for one in correlations]
+        self._states = [
+            State(one, self.counters, limits or Limits(), mine)
+            for one in correlations
+            if not one.parked
+        ]
         self._listening: dict[str, list[State]] = {}
         for state in self._states:
             for rule in state.one.rules:

@@ -113,11 +113,14 @@ class Extractor:
 def wanted(correlations: Sequence[Correlation]) -> dict[str, tuple[str, ...]]:
     """Return the fields that are needed of each base rule's events, chains included.
 
-    Inner correlations stand before those that refer to them.
+    Inner correlations stand before those that refer to them; nothing comes through a parked one.
     """
     bases: dict[str, frozenset[str]] = {}
     found: dict[str, dict[str, None]] = {}
     for one in correlations:
+        if one.parked:
+            bases[one.id] = frozenset()
+            continue
         under = frozenset().union(*(bases.get(rule, frozenset({rule})) for rule in one.rules))
         bases[one.id] = under
         names = dict.fromkeys((*one.group_by, *one.fields))

@@ -14,7 +14,11 @@ from detectors.sigma.correlation.rule import Correlation
 
 
 class Partitioning:
-    """Tells the partition of every group of a set of correlations."""
+    """Tells the partition of every group of a set of correlations.
+
+    A parked one has its place in its chain, so the others' groups stay where they are, but nothing
+    is handed on for it.
+    """
 
     def __init__(self, correlations: Sequence[Correlation], partitions: int) -> None:
         self.partitions = partitions
@@ -22,7 +26,7 @@ class Partitioning:
         self._places: dict[str, tuple[str, tuple[int, ...]]] = {}
         known = {one.id: one for one in correlations}
         for one in correlations:
-            for rule in one.rules:
+            for rule in () if one.parked else one.rules:
                 if rule not in known:
                     self._listening.setdefault(rule, []).append(one)
         for chain in _chains(known):

@@ -68,7 +68,8 @@ class Correlation:
     """A correlation, ready to be evaluated; rules are ids. `where` is `file:line`.
 
     `timespan` is in seconds. `condition` is a tree over the positions in `rules` (as text) when
-    the rule wrote a boolean expression. `aliases`: alias -> rule id -> field of its events.
+    the rule wrote a boolean expression. `parked`: it counts nothing, whom it keeps quiet stays so.
+    `aliases`: alias -> rule id -> field of its events.
     """
 
     info: RuleInfo
@@ -85,6 +86,7 @@ class Correlation:
     name: str = ""
     status: str = ""
     where: str = ""
+    parked: bool = False
 
     @property
     def id(self) -> str:

@@ -5,13 +5,12 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from soc.cli.common import QuietOption, RulesOption, StoreOption, settings
-from soc.cli.rule_set import reloaded, rule_set
+from soc.cli.rule_set import reloaded, rule_set, tell
 from soc.cli.terminal import note
 from soc.errors import ContentError
 from soc.i18n import _
 
 if TYPE_CHECKING:
-    from soc.model.finding import Finding
     from soc.run.allinone import Counters
     from soc.run.settings import Settings
 
@@ -75,14 +74,14 @@ def command(
             observer=config.node.name,
             clock=now,
             retention=Retention(config.retention.days, config.retention.bytes),
-            raised=lambda finding: None if quiet else _tell(finding),
+            raised=lambda finding: tell(finding, quiet=quiet),
             reload=lambda: reloaded(reloader),
             watch=Watch(found, loaded.engine, now),
         )
         note(
             _("following {inputs} inputs with {rules} rules; Ctrl-C stops").format(
                 inputs=len(config.inputs),
-                rules=len(loaded.report.rules) + len(loaded.report.correlations),
+                rules=loaded.report.in_force,
             ),
             quiet=quiet,
         )
@@ -98,13 +97,6 @@ def _tend(config: "Settings", start: bool) -> None:
 
     for drift in tend(config, start=start):
         note(f"{drift.claim.resource}: {drift.found}; {drift.done}")
-
-
-def _tell(finding: "Finding") -> None:
-    where = finding.event.get("host.name", "")
-    note(
-        f"{finding.event['@timestamp'][:19]}Z  {finding.rule.level}  {finding.rule.title}  {where}"
-    )
 
 
 def _farewell(counters: "Counters", quiet: bool) -> None:

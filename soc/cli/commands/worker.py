@@ -1,7 +1,7 @@
 """Judge what is stored, by as many workers as it takes; see what they do; judge old events."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -18,13 +18,10 @@ from soc.cli.common import (
     settings,
 )
 from soc.cli.output import Column, results
-from soc.cli.rule_set import reloaded, rule_set
+from soc.cli.rule_set import left_out, reloaded, rule_set, tell
 from soc.cli.terminal import note
 from soc.errors import UsageError
 from soc.i18n import _
-
-if TYPE_CHECKING:
-    from soc.model.finding import Finding
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -64,13 +61,13 @@ def run(store: StoreOption = None, rules: RulesOption = None, quiet: QuietOption
         loaded,
         now,
         idle=1.0 if config.store.url.startswith("http") else 0.2,
-        told=lambda finding: None if quiet else _tell(finding),
+        told=lambda finding: tell(finding, quiet=quiet),
         reload=lambda: reloaded(reloader),
         watch=Watch(found, loaded.engine, now),
     )
     note(
         _("worker {name} with {rules} rules; Ctrl-C stops").format(
-            name=worker.me, rules=len(loaded.report.rules) + len(loaded.report.correlations)
+            name=worker.me, rules=loaded.report.in_force
         ),
         quiet=quiet,
     )
@@ -86,12 +83,6 @@ def run(store: StoreOption = None, rules: RulesOption = None, quiet: QuietOption
     )
 
 
-def _tell(finding: "Finding") -> None:
-    where = finding.event.get("host.name", "")
-    time = finding.event["@timestamp"][:19]
-    note(f"{time}Z  {finding.rule.level}  {finding.rule.title}  {where}")
-
-
 @app.command()
 def status(
     store: StoreOption = None,
@@ -104,12 +95,14 @@ def status(
 ) -> None:
     """Show the workers with their slots, events a second and what did not count; or the shards.
 
-    `left_out` names what correlations could not count, and why (docs/sigma.md).
+    `left_out` names what correlations could not count, and why (docs/sigma.md). `rules` are those
+    that are in force; what is parked is named below.
 
     \b
     Example: soc worker status --shards
     """
     from soc.model.time import now
+    from soc.run.rules_parking import hungry
     from soc.run.worker.status import status as read
 
     with opened(store) as found:
@@ -123,6 +116,10 @@ def status(
     with results(columns, format, json=json, output=output) as write:
         for row in rows:
             write(row)
+    for parked in known.parked:
+        note(_("rule parked: {what}").format(what=parked))
+    for hunger in known.starved:
+        note(_("correlation starved: {what}").format(what=hungry(hunger)))
 
 
 def _shard_columns() -> tuple[Column, ...]:
@@ -143,6 +140,7 @@ def _worker_columns() -> tuple[Column, ...]:
         Column("documents", _("Documents"), 12),
         Column("rate", _("Per second"), 10),
         Column("alerts", _("Alerts"), 8),
+        Column("rules", _("Rules"), 6),
         Column("left_out", _("Left out"), 40),
     )
 
@@ -160,13 +158,15 @@ def backfill(
 ) -> None:
     """Apply rules to events that are stored already; alerts that are there stay as they are.
 
-    What it raises is marked `soc.alert.backfill`. A second time raises nothing.
+    What it raises is marked `soc.alert.backfill`. A second time raises nothing. Parked rules are
+    left out here too.
 
     \b
     Example: soc worker backfill --since 7d --rule 5d0c6a4e-7f0b-4c39-9d5b-0c4f8f0f9a11
     """
     from soc.model.time import now
     from soc.run.detection import detection
+    from soc.run.rules_parking import parked
     from soc.run.worker.backfill import backfill as apply
     from soc.run.worker.backfill import only
 
@@ -180,6 +180,13 @@ def backfill(
         loaded = only(loaded, rule)
     found = config.store.open()
     try:
+        table = parked(found)
+        if rule in table:
+            raise UsageError(
+                _("rule parked: {what}").format(what=table[rule]), hint=f"soc rules unpark {rule}"
+            )
+        loaded = loaded.without(table)
+        left_out(loaded, table)
         counts = apply(found, loaded, begin, end, clock)
     finally:
         found.close()

@@ -11,6 +11,7 @@ from soc.errors import UsageError
 from soc.i18n import _
 
 if TYPE_CHECKING:
+    from detectors.sigma.correlation.rule import Correlation
     from detectors.sigma.rule import Rule
     from detectors.yara.load import YaraReport
 
@@ -35,15 +36,15 @@ def yara_report(paths: list[Path]) -> "YaraReport":
     return check_yara(paths)
 
 
-def chosen(name: str, paths: Sequence[Path]) -> "Rule":
-    """Return the rule of that id, title or file; raise UsageError when it is none or several."""
+def chosen(name: str, paths: Sequence[Path]) -> "Rule | Correlation":
+    """Return the rule or correlation of that id, title or file; UsageError: none or several."""
     from detectors.sigma.load import load
 
     report = load(paths)
     wanted = Path(name).absolute()
     found = [
         rule
-        for rule in report.rules
+        for rule in report.everything
         if name in (rule.id, rule.info.title) or wanted == Path(rule.info.path).absolute()
     ]
     if len(found) == 1:
@@ -51,10 +52,4 @@ def chosen(name: str, paths: Sequence[Path]) -> "Rule":
     if found:
         hint = ", ".join(rule.id for rule in found)
         raise UsageError(_("{name!r} are several rules").format(name=name), hint=hint)
-    for one in report.correlations:
-        if name in (one.id, one.info.title):
-            raise UsageError(
-                _("{name!r} is a correlation: park the rules that it is about").format(name=name),
-                hint=", ".join(one.rules),
-            )
     raise UsageError(_("there is no rule {name!r}").format(name=name), hint="soc rules list")

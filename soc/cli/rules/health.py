@@ -1,11 +1,15 @@
 """Show what each rule costs and finds."""
 
-from typing import Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 from soc.cli.common import FormatOption, JsonOption, OutputOption, QuietOption, StoreOption, opened
 from soc.cli.output import Column, results
 from soc.cli.terminal import note
 from soc.i18n import _
+
+if TYPE_CHECKING:
+    from detectors.sigma.load import LoadReport
 
 
 def command(
@@ -17,6 +21,8 @@ def command(
 ) -> None:
     """Show what each rule costs and finds, the most expensive first; parked rules at the top.
 
+    Correlations that need what is parked stand there as starved.
+
     Share and time are measured on a sample of the last 10 to 20 minutes, matches and errors are
     counted for every event since the beginning. What was noticed (a rule is costly, or was parked)
     stands below.
@@ -24,7 +30,8 @@ def command(
     \b
     Example: soc rules health
     """
-    from soc.run.rules_parking import parked
+    from detectors.sigma.correlation.starving import starved
+    from soc.run.rules_parking import hungry, parked
     from soc.run.rules_watch import health
 
     columns = (
@@ -40,17 +47,24 @@ def command(
     )
     with opened(store) as found:
         table, known = parked(found), health(found)
-    titles = _titles()
+    report = _report()
+    titles = {one.id: one.info.title for one in report.everything} if report else {}
+    hungers = starved(report.without(table)) if report else []
+    reasons = {one.rule: hungry(one) for one in hungers}
+    reasons |= {rule: one.reason for rule, one in table.items()}
     total, recent = known.total, known.recent
     costly = recent.costly()
-    ids = sorted({*total.rules, *table}, key=lambda rule: (rule not in table, -recent.share(rule)))
+    ids = sorted(
+        {*total.rules, *reasons},
+        key=lambda rule: (rule not in table, rule not in reasons, -recent.share(rule)),
+    )
     with results(columns, format, json=json, output=output) as write:
         for rule in ids:
             tally, now = total.of(rule), recent.of(rule)
             title = table[rule].title if rule in table else titles.get(rule, "")
             write(
                 {
-                    "state": "parked" if rule in table else "costly" if rule in costly else "ok",
+                    "state": _state(rule, table, reasons, costly),
                     "rule.name": title,
                     "rule.id": rule,
                     "share": recent.share(rule),
@@ -61,9 +75,11 @@ def command(
                     "matches": tally.matches,
                     "errors": tally.errors,
                     "last": tally.last,
-                    "reason": table[rule].reason if rule in table else "",
+                    "reason": reasons.get(rule, ""),
                 }
             )
+    for hunger in hungers:
+        note(_("correlation starved: {what}").format(what=hungry(hunger)))
     for one in known.notices:
         note(f"{one['at'][:19]}Z  {one['title']} ({one['rule']}): {one['detail']}", quiet=quiet)
     note(
@@ -74,18 +90,26 @@ def command(
     )
 
 
-def _titles() -> dict[str, str]:
-    """Return the titles of the configured rules; without them the ids have to do."""
+def _state(
+    rule: str, parked: Collection[str], reasons: Collection[str], costly: Collection[str]
+) -> str:
+    if rule in parked:
+        return "parked"
+    if rule in reasons:
+        return "starved"
+    return "costly" if rule in costly else "ok"
+
+
+def _report() -> "LoadReport | None":
+    """Return the configured rules, None when they cannot be loaded: then the ids have to do."""
     from detectors.sigma.load import load
     from soc.cli.common import settings
     from soc.errors import ContentError
 
     try:
-        report = load(settings().rules.paths)
+        return load(settings().rules.paths)
     except ContentError:
-        return {}
-    loaded: list[Any] = [*report.rules, *report.correlations]
-    return {rule.id: rule.info.title for rule in loaded}
+        return None
 
 
 def _percent(value: Any) -> str:  # noqa: ANN401 - a cell's value

@@ -34,7 +34,7 @@ def command(
         report = load(sigma)
         sources = {one.id: _("correlation") for one in report.correlations}
         yara = yara_report(yara_paths).rules
-        loaded: list[Any] = [*report.rules, *report.correlations, *yara]
+        loaded: list[Any] = [*report.everything, *yara]
         for rule in loaded:
             info = rule.info
             source = sources.get(info.id, _("files (YARA)"))

@@ -21,7 +21,9 @@ def command(
     """Leave a rule out, for every `soc run` and worker on the store, within seconds.
 
     It stays in force until `soc rules unpark`, and is named at every start, by `soc doctor`,
-    `soc rules check` and `soc rules health`. Correlations that name the rule no longer hear of it.
+    `soc rules check` and `soc rules health`. A correlation is parked like a rule: it counts
+    nothing, and begins anew when it is unparked. Correlations that need what is parked are starved
+    and named in the same places.
 
     \b
     Example: soc rules park "Root Logged In Over SSH" --reason "scanner of the city, until Friday"

@@ -57,6 +57,8 @@ class Partition:
         self.changed = False
         self.saved_at = self.took = 0.0
         if state := saved.payload.get("state"):
+            known = {one.id for one in correlations if not one.parked}
+            self.changed = not known.issuperset(state["groups"])  # what is left out is forgotten
             self.cursors = dict(state["cursors"])
             self.order.load(state["order"])
             self.correlator.load(state["groups"])

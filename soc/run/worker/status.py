@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from detectors.sigma.correlation.starving import Starved
 from soc.model.time import parse_iso
+from soc.run.rules_parking import Parked, parked
 from soc.run.worker.roster import NAME, Page
 from soc.run.worker.slots import MATCHES, SLOTS, name_of, slot_of
 from soc.store.base import Store
@@ -23,10 +25,12 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The workers and the shards of events and matches."""
+    """The workers, the shards of events and matches, what is parked and what needs it."""
 
     workers: tuple[Mapping[str, Any], ...]
     lags: tuple[Lag, ...]
+    parked: tuple[Parked, ...]
+    starved: tuple[Starved, ...]
 
 
 def status(store: Store, now: datetime) -> Status:
@@ -50,7 +54,12 @@ def status(store: Store, now: datetime) -> Status:
             slot = slots[one.name]
             left = store.behind(cursors.get(one.name), one)
             lags.append(Lag(one.name, slot, page.slots[slot].holder, left))
-    return Status(workers, tuple(lags))
+    starved = {
+        hunger["rule"]: Starved(**hunger)
+        for one in page.members.values()
+        for hunger in one.get("starved", ())
+    }
+    return Status(workers, tuple(lags), tuple(parked(store).values()), tuple(starved.values()))
 
 
 def _worker(member: str, page: Page, known: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -63,6 +72,7 @@ def _worker(member: str, page: Page, known: Mapping[str, Any], now: datetime) ->
         "documents": known.get("documents", 0),
         "rate": known.get("rate", 0.0),
         "alerts": known.get("alerts", 0),
+        "rules": known.get("rules", 0),
         "left_out": known.get("left_out", {}),
     }
 

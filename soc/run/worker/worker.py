@@ -11,13 +11,14 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from threading import Event as Flag
 from typing import Any, Final
 
 from detectors.sigma.correlation.order import LATENESS
 from detectors.sigma.correlation.partition import Partitioning
+from detectors.sigma.correlation.starving import starved
 from soc.alerts.raising import raise_alerts
 from soc.errors import Conflict, StoreError
 from soc.model.event import Event
@@ -36,6 +37,8 @@ log = logging.getLogger("soc.worker")
 
 RETRY: Final = 2.0
 """Seconds to wait when the store refuses."""
+SHOWN: Final = 10
+"""Starved correlations that the roster names."""
 
 
 @dataclass(slots=True)
@@ -158,6 +161,8 @@ class Worker:
             "documents": self.shards.documents,
             "rate": round(rate, 1),
             "alerts": self.alerts,
+            "rules": self.detection.report.in_force,
+            "starved": [asdict(one) for one in starved(self.detection.report)[:SHOWN]],
             "left_out": {name: n for name, n in sorted(left_out.items()) if n},
         }
 

@@ -46,25 +46,48 @@ def test_a_parked_rule_is_never_silent(home: Path) -> None:
     result = soc("rules", "park", "Rule 1", "--reason", "too many, ticket 17", home=home)
     assert result.code == 0
     assert f"soc rules unpark {ID}" in result.err
-    (checked,) = rows(home, "rules", "check")
+    checked, hungry = rows(home, "rules", "check")
     assert (checked["kind"], "ticket 17" in checked["problem"]) == ("parked", True)
     assert checked["where"].endswith("r1.yml:1")
-    (health,) = rows(home, "rules", "health")
+    assert hungry["kind"] == "starved"
+    assert hungry["where"].endswith("series.yml:1")
+    health, starved = rows(home, "rules", "health")
     assert (health["state"], health["rule"]["id"]) == ("parked", ID)
     assert health["reason"] == "too many, ticket 17"
-    doctor = soc("doctor", "-f", "ndjson", home=home).out
-    (line,) = [json.loads(one) for one in doctor.splitlines() if '"parked"' in one]
-    assert (line["state"], line["fix"]) == ("warning", f"soc rules unpark {ID}")
+    assert (starved["state"], starved["rule"]["name"]) == ("starved", "Series")
+    assert "hears nothing of Rule 1" in starved["reason"]
+    parked, starved = told_by_doctor(home)
+    assert (parked["state"], parked["fix"]) == ("warning", f"soc rules unpark {ID}")
+    assert (starved["check"], starved["state"]) == ("starved", "warning")
+    assert "can no longer fire" in starved["detail"]
     assert "parked already" in soc("rules", "park", ID, "--reason", "again", home=home).err
     assert soc("rules", "unpark", "Rule 1", home=home).code == 0
     assert rows(home, "rules", "check") == rows(home, "rules", "health") == []
+
+
+def told_by_doctor(home: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(one) for one in soc("doctor", "-f", "ndjson", home=home).out.splitlines()]
+    return [one for one in lines if one["check"] in ("parked", "starved")]
+
+
+def test_a_correlation_is_parked_like_a_rule(home: Path) -> None:
+    result = soc("rules", "park", "Series", "--reason", "ticket 18", home=home)
+    assert result.code == 0
+    (checked,) = rows(home, "rules", "check")
+    assert (checked["kind"], checked["where"][-12:]) == ("parked", "series.yml:1")
+    (health,) = rows(home, "rules", "health")
+    assert (health["state"], health["rule"]["name"]) == ("parked", "Series")
+    (line,) = told_by_doctor(home)
+    assert "Series" in line["detail"]
+    assert "ticket 18" in line["detail"]
+    assert soc("rules", "unpark", "Series", home=home).code == 0
+    assert told_by_doctor(home) == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("park", "Rule 9", "--reason", "x"), "there is no rule"),
-        (("park", "Series", "--reason", "x"), "is a correlation"),
         (("park", "Rule 1", "--reason", " "), "a reason is needed"),
         (("park", "Rule 1"), "--reason"),
         (("unpark", "Rule 1"), "no parked rule"),

@@ -86,3 +86,13 @@ def test_backfill_of_one_rule(home: Path) -> None:
         "worker", "backfill", "--since", "2026-11-23", "--until", "2026-11-22", home=home
     )
     assert backwards.code == 2
+
+
+def test_backfill_leaves_parked_rules_out(home: Path) -> None:
+    span = ("--since", "2026-11-22", "--until", "2026-11-23")
+    assert soc("rules", "park", CORRELATION, "--reason", "test", home=home).code == 0
+    named = soc("worker", "backfill", *span, "--rule", CORRELATION, home=home)
+    assert (named.code, f"soc rules unpark {CORRELATION}" in named.err) == (2, True)
+    ran = soc("worker", "backfill", *span, home=home)
+    assert f"{LINES} alerts raised" in ran.err
+    assert "rule parked" in ran.err

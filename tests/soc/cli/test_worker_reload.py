@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from soc.model.time import iso
-from soc.run.rules_parking import Parked, park
+from soc.run.rules_parking import Parked, park, unpark
 from soc.run.rules_watch import health
 from soc.run.worker.slots import MATCHES, name_of
 from soc.store.base import Store
@@ -66,13 +66,16 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def telling(home: Path) -> Callable[..., Callable[[], bool]]:
+    def told(text: str, times: int = 1) -> Callable[[], bool]:
+        return lambda: (home / "notes").read_text().count(text) >= times
+
+    return told
+
+
 @pytest.mark.slow
 def test_a_worker_takes_up_refuses_and_parks(home: Path) -> None:
-    two = home / "rules" / "two.yml"
-
-    def told(text: str) -> Callable[[], bool]:
-        return lambda: text in (home / "notes").read_text()
-
+    two, told = home / "rules" / "two.yml", telling(home)
     with closing(open_store(home / "state" / "store")) as store:
         say = Saying(store)
 
@@ -109,3 +112,36 @@ def test_a_worker_takes_up_refuses_and_parks(home: Path) -> None:
             say("beta")
             say("alpha")
             raised("Rule 1", "Rule 1", "Rule 1", "Rule 2", "Rule 2", "Series")
+
+
+@pytest.mark.slow
+def test_a_worker_parks_a_correlation_and_says_who_starves(home: Path) -> None:
+    told = telling(home)
+    with closing(open_store(home / "state" / "store")) as store:
+        say = Saying(store)
+
+        def raised(*expected: str) -> None:
+            wait(lambda: titles(store) == sorted(expected), str(expected))
+
+        with running(home, "worker", "run"):
+            wait(told("with 2 rules"), "it starts")
+            say("alpha")
+            wait(lambda: counted(store), "the first of two is counted")
+            park(store, Parked(IDS[7], "Series", "test", "t", "2026-11-27T06:00:00.000Z"))
+            wait(told("rule parked: Series"), "it is parked")
+            wait(lambda: not counted(store), "and forgets what it counted")
+            say("alpha")
+            raised("Rule 1", "Rule 1")
+            unpark(store, IDS[7])
+            wait(told("rules reloaded: 2 rules"), "it is taken up again")
+            say("alpha")
+            wait(lambda: counted(store), "it begins anew")
+            raised(*["Rule 1"] * 3)
+            say("alpha")
+            raised(*["Rule 1"] * 4, "Series")
+            park(store, Parked(IDS[1], "Rule 1", "test", "t", "2026-11-27T06:00:00.000Z"))
+            wait(told("correlation starved: Series"), "who needs a parked rule is told")
+            unpark(store, IDS[1])
+            wait(told("rules reloaded: 2 rules", 2), "and fed again")
+            say("alpha")
+            raised(*["Rule 1"] * 5, "Series")

@@ -14,14 +14,15 @@ import pytest
 
 from soc.errors import StoreError
 from soc.run.correlating import Correlating
-from soc.run.rules_parking import Parked, park
+from soc.run.rules_parking import Parked, Table, park
 from soc.run.rules_reload import EVERY, Reloader
 from soc.store.open import open_store
 from soc.store.query import parse
 from tests.data import ROOT
-from tests.detectors.sigma.correlation.material import pipelines
+from tests.detectors.sigma.correlation.material import event, pipelines
 from tests.detectors.sigma.sigma_rules import rule
 from tests.soc.run.test_judging import LATENESS, REPORT, Clock, alerts, happened, judge
+from tests.soc.run.worker.team import received
 
 LINUX = "{product: linux}"
 IDS = [f"00000000-0000-4000-8000-{number:012d}" for number in range(9)]
@@ -51,7 +52,7 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self.rules, self.clock = folder / "rules", Seconds()
         self.rules.mkdir()
-        self.parked: set[str] = set()
+        self.parked: Table = {}
         self.put("one", keyword("bad", 1))
         self.put("two", keyword("worse", 2))
         self.reloader = Reloader(
@@ -65,6 +66,9 @@ class Files:
         self.clock.at += EVERY + 1
         new = self.reloader.poll()
         return None if new is None else sorted(one.id for one in new.engine.rules)
+
+    def park(self, *rules: str) -> None:
+        self.parked = {one: Parked(one, one, "test", "t", "2026-11-27") for one in rules}
 
     @property
     def ids(self) -> list[str]:
@@ -152,32 +156,65 @@ def test_a_correlation_or_filter_that_got_worse_counts_too(files: Files) -> None
 
 
 def test_a_store_that_is_away_costs_no_change(files: Files) -> None:
-    def away() -> set[str]:
+    def away() -> Table:
         raise StoreError("away")
 
     files.put("three", keyword("new", 3))
-    files.reloader._parked = away
+    files.reloader.look = away
     files.reloader.ask()
     with pytest.raises(StoreError):
         files.poll()
-    files.reloader._parked = lambda: files.parked
+    files.reloader.look = lambda: files.parked
     assert files.poll() == IDS[1:4]
 
 
 def test_parking_works_also_while_the_files_are_broken(files: Files) -> None:
     broken_rule(files)
     assert files.poll() is None
-    files.parked = {IDS[1]}
+    files.park(IDS[1])
     assert files.poll() == [IDS[2]]
-    files.parked = set()
+    files.park()
     assert files.poll() == IDS[1:3]
 
 
 def test_a_parked_rule_keeps_its_correlation_and_whom_it_keeps_quiet(files: Files) -> None:
     files.put("series", SERIES)
-    files.parked = {IDS[1]}
+    files.park(IDS[1])
     files.poll()
     assert [one.id for one in files.reloader.current.report.correlations] == [IDS[7]]
+
+
+def test_a_parked_correlation_stays_and_counts_nothing(files: Files) -> None:
+    files.put("series", SERIES)
+    for parked in ((IDS[7],), (), (IDS[7], IDS[1])):
+        files.park(*parked)
+        assert files.poll() == [one for one in IDS[1:3] if one not in parked]
+        (series,) = files.reloader.current.report.correlations
+        assert series.parked == (IDS[7] in parked)
+    files.put("three", keyword("new", 3))  # files that change do not wake it
+    assert files.poll() == IDS[2:4]
+    assert files.reloader.current.report.correlations[0].parked
+
+
+def test_what_is_parked_is_forgotten_and_begins_anew(tmp_path: Path) -> None:
+    """Two of three are counted, then it is parked: one more is not enough afterwards."""
+    (many,) = (one.id for one in REPORT.correlations if one.name == "many")
+    every = [event(n, n * 2, kind, {"User": "u"}) for n, kind in enumerate("aacccab")]
+    for parked, expected in ((set[str](), ["then"]), ({many}, [])):
+        with closing(open_store(tmp_path / f"store{len(parked)}")) as store:
+            one = judge(store, Clock())
+            for position, some in enumerate((every[:5], every[5:])):
+                store.append(received(some), now=datetime(2026, 11, 22, tzinfo=UTC))
+                while one.step():
+                    pass
+                one.save()
+                if not position:
+                    for ids in (parked, set[str]()):
+                        one.use(
+                            one.detector, Correlating(REPORT.without(ids), pipelines(), LATENESS)
+                        )
+            one.finish()
+            assert [alert[1] for alert in alerts(store)] == expected
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -13,6 +13,8 @@ from detectors.sigma.load import LoadReport
 from soc.errors import StoreError
 from soc.model.event import Event
 from soc.run.detection import Detection
+from soc.run.rules_parking import Parked, hungry, park
+from soc.run.worker.status import status
 from soc.run.worker.worker import Worker
 from soc.store.base import Store
 from soc.store.open import open_store
@@ -135,3 +137,43 @@ def test_a_group_that_is_counted_elsewhere_now_is_left_out() -> None:
     there.load(here.dump())
     assert any(one["groups"] for one in here.dump().values())
     assert not any(one["groups"] for one in there.dump().values())
+
+
+def counted(one: Worker) -> set[str]:
+    """Return the correlations of which a partition has saved groups."""
+    saved = [slot.saved.payload.get("state", {}) for slot in one.partitions.slots.values()]
+    return {name for state in saved for name, of in state.get("groups", {}).items() if of["groups"]}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_is_parked_is_forgotten_and_the_rest_goes_on(store: Store, restarted: bool) -> None:
+    time = Time()
+    first = worker(store, MORE, time, "one", 0)
+    first.step()
+    store.append(happened(0, 40, random.Random(7), time.seconds), now=time.clock())
+    settle([first], time)
+    ids = {one.name: one.id for one in MORE.correlations}
+    assert counted(first) >= {ids["more"], ids["many"]}
+    left = MORE.without({ids["more"]})
+    if restarted:
+        first._end()
+        first = worker(store, left, time, "two", 0)
+    else:
+        sets = [detection(left)]
+        first.reload = lambda: sets.pop() if sets else None
+    settle([first], time)
+    assert ids["many"] in counted(first)
+    assert ids["more"] not in counted(first)
+
+
+def test_the_roster_says_what_is_in_force_and_what_starves(store: Store) -> None:
+    time = Time()
+    rules = {one.name: one.id for one in MORE.rules}
+    park(store, Parked(rules["a"], "Rule a", "test", "t", "2026-11-27"))
+    report = MORE.without({rules["a"]})
+    worker(store, report, time, "one", LATENESS).step()
+    known = status(store, time.clock())
+    assert [one["rules"] for one in known.workers] == [report.in_force]
+    assert [one.title for one in known.parked] == ["Rule a"]
+    assert {one.title for one in known.starved} >= {"many", "more"}
+    assert "can no longer fire" in hungry(known.starved[0])
