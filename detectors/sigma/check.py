@@ -8,7 +8,7 @@ from typing import Final
 
 from detectors.sigma import check_fields as fields
 from detectors.sigma.check_regex import SHORT, fixed, heavy
-from detectors.sigma.check_truth import Claim, Node, Proof, dead, refuted, tree
+from detectors.sigma.check_truth import Claim, Node, Proof, claims, dead, refuted, tree
 from detectors.sigma.evaluate import matches
 from detectors.sigma.load import LoadReport
 from detectors.sigma.patterns import Exists, Null, Pattern, Regex, Text
@@ -58,18 +58,37 @@ def _rule(rule: Rule, pipelines: Pipelines, known: fields.Known) -> Iterator[Rem
 def _fields(rule: Rule, sources: Sequence[Source], known: fields.Known) -> Iterator[Remark]:
     if not sources:
         return
+    providers = _providers(rule)
+    tables = [fields.names_of(source, providers, known) for source in sources]
     told: set[str] = set()
     for item in fields.items(rule):
         for field in fields.named(item):
             if field in told:
                 continue
             told.add(field)
-            if all(fields.unknown(field, source, known) for source in sources):
-                message = f"{field}: events of {rule.logsource} have no such field"
-                yield _at(rule, item.label, "field", message, "check the spelling, and its case")
+            pairs = zip(sources, tables, strict=True)
+            if all(fields.unknown(field, source, names) for source, names in pairs):
+                message = f"{field}: events of {_asked(rule, providers)} have no such field"
+                near = next(filter(None, (names.near(field) for names in tables if names)), "")
+                hint = f"{near}?" if near else "check the spelling, and its case"
+                yield _at(rule, item.label, "field", message, hint)
             elif all(fields.unmapped(field, source) for source in sources):
                 message = f"{field}: no pipeline says where events of {rule.logsource} have it"
                 yield _at(rule, item.label, "mapping", message, "rules/pipelines, or an ECS name")
+
+
+def _providers(rule: Rule) -> list[str]:
+    """Return the providers of whose events alone the rule can be true, none when of any."""
+    for claim in claims(tree(rule)):
+        if claim.wanted and claim.item.field == "Provider_Name":
+            texts = [one.only for one in claim.patterns if isinstance(one, Text)]
+            if len(texts) == len(claim.patterns):
+                return [text for text in texts if text]
+    return []
+
+
+def _asked(rule: Rule, providers: Sequence[str]) -> str:
+    return f"{rule.logsource}" + (f" from {', '.join(providers)}" if providers else "")
 
 
 def _truth(rule: Rule, sources: Sequence[Source]) -> Iterator[Remark]:

@@ -1,6 +1,10 @@
 """Fields that the events of a rule's log source do not have, or that nothing maps."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import difflib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 from detectors.sigma.patterns import FieldRef
@@ -8,23 +12,55 @@ from detectors.sigma.pipeline import Source
 from detectors.sigma.rule import Group, Item, Rule
 from soc.model.ecs import lookup
 
-Known = Mapping[str, frozenset[str]]
-"""`product/category` -> the names that its events have; what is not listed may have any."""
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The fields that some events have; where they are not `whole` there may be more."""
+
+    known: frozenset[str]
+    whole: bool = True
+
+    def lack(self, field: str) -> bool:
+        """Tell whether the events have no such field, for sure: or one spelt in another case."""
+        if field in self.known:
+            return False
+        return self.whole or field.casefold() in {name.casefold() for name in self.known}
+
+    def near(self, field: str) -> str:
+        """Return the name that a field was probably meant to be, "" when none is like it."""
+        folded = {name.casefold(): name for name in self.known}
+        found = difflib.get_close_matches(field.casefold(), folded, n=1, cutoff=0.88)
+        return folded[found[0]] if found else ""
+
+    def __or__(self, other: "Names") -> "Names":
+        """Return the fields that these or those events have."""
+        return Names(self.known | other.known, self.whole and other.whole)
+
+
+Known = Mapping[str, Names]
+"""`product/category` -> the fields of its events; what is not listed may have any.
+
+`product/service:provider` (in small letters) is about the events of one provider.
+"""
 
 
 def known_fields(path: Path) -> Known:
-    """Return the table of a file: log source, tab, names."""
-    found: dict[str, frozenset[str]] = {}
-    common: frozenset[str] = frozenset()
+    """Return the table of a file: log source, tab, names (the head of the file says more)."""
+    found: dict[str, Names] = {}
     for line in path.read_text("utf-8").splitlines():
-        if not line or line.startswith("#"):
-            continue
-        source, names = line.split("\t")
-        if source == "*":
-            common = frozenset(names.split())
-        else:
-            found[source] = frozenset(names.split()) | common
+        if line and not line.startswith("#"):
+            source, _, names = line.partition("\t")
+            mine = found.get(source) or found.get("*") or Names(frozenset())
+            for name in names.split():
+                mine |= _row(name, found)
+            found[source] = mine
     return found
+
+
+def _row(name: str, found: Known) -> Names:
+    if name == "...":
+        return Names(frozenset(), whole=False)
+    return found[name[1:]] if name.startswith("@") else Names(frozenset({name}))
 
 
 def items(rule: Rule) -> Iterator[Item]:
@@ -45,10 +81,22 @@ def named(item: Item) -> Iterator[str]:
     yield from (one.field for one in item.patterns if isinstance(one, FieldRef))
 
 
-def unknown(field: str, source: Source, known: Known) -> bool:
-    """Tell whether the events of a source never have a field."""
-    names = known.get(str(source.logsource))
-    return names is not None and field not in names and not _mapped(field, source)
+def names_of(source: Source, providers: Collection[str], known: Known) -> Names | None:
+    """Return the fields that the events of a source have, None when they may have any.
+
+    `providers`: the only ones whose events are asked for; none when all are.
+    """
+    whole = str(source.logsource)
+    rows = [known.get(f"{whole}:{one.casefold()}") for one in providers]
+    listed = [row for row in rows if row is not None]
+    if not listed or len(listed) < len(rows):
+        return known.get(whole)
+    return reduce(or_, listed)
+
+
+def unknown(field: str, source: Source, names: Names | None) -> bool:
+    """Tell whether the events of a source, which have these names, never have a field."""
+    return names is not None and names.lack(field) and not _mapped(field, source)
 
 
 def unmapped(field: str, source: Source) -> bool:

@@ -100,6 +100,11 @@ def _flat(node: Branch) -> tuple[list[Claim], list[Branch]]:
     return claims, branches
 
 
+def claims(node: Node) -> list[Claim]:
+    """Return claims that hold whenever the node does: those that no `or` stands above."""
+    return _flat(Branch("and", (node,)))[0]
+
+
 def dead(node: Node, single: Single) -> Iterator[tuple[str, Proof]]:
     """Yield the named parts of a possible condition that can never be true themselves."""
     if isinstance(node, Claim):
@@ -140,9 +145,9 @@ def _within(inner: Pattern, outer: Pattern) -> bool:
         return True
     if not (isinstance(inner, Text) and isinstance(outer, Text)):
         return False
-    if inner.cased and not outer.cased and (plain := _plain(inner)) is not None:
+    if inner.cased and not outer.cased and (plain := inner.only) is not None:
         return outer.matches(Value(plain))
-    plain = _plain(inner)
+    plain = inner.only
     return plain is not None and inner.cased == outer.cased and outer.matches(Value(plain))
 
 
@@ -168,7 +173,7 @@ def _apart(a: Pattern, b: Pattern, alone: bool) -> bool:
 
 def _texts_apart(a: Text, b: Text) -> bool:
     for one, other in ((a, b), (b, a)):
-        plain = _plain(one)
+        plain = one.only
         if plain is not None:
             return not other.matches(Value(plain))
     heads = _end(a, 0), _end(b, 0)
@@ -184,10 +189,3 @@ def _end(text: Text, place: int) -> str:
     """Return the fixed text at the beginning (0) or end (-1) of what fits."""
     token = text.folded[place] if text.folded else ""
     return token if isinstance(token, str) else ""
-
-
-def _plain(text: Text) -> str | None:
-    """Return the only text that fits, None when there are several."""
-    if not text.tokens:
-        return ""
-    return text.tokens[0] if len(text.tokens) == 1 and isinstance(text.tokens[0], str) else None

@@ -65,6 +65,14 @@ class Text:
             return self.tokens
         return tuple(t.casefold() if isinstance(t, str) else t for t in self.tokens)
 
+    @property
+    def only(self) -> str | None:
+        """Return the one text that fits, without regard to case, None when several do."""
+        if not self.tokens:
+            return ""
+        first, *more = self.tokens
+        return first if isinstance(first, str) and not more else None
+
     def matches(self, value: Value) -> bool:
         """Tell whether the value fits."""
         return self.glob.matches(value.text if self.cased else value.folded)
