@@ -60,9 +60,14 @@ def loaded(correlations: Mapping[str, str]) -> LoadReport:
         document(name, body, number) for number, (name, body) in enumerate(correlations.items(), 1)
     )
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "rules.yml"
-        path.write_text(text, "utf-8")
-        return load([path])
+        return load([in_folder(folder, text)])
+
+
+def in_folder(folder: str, text: str) -> Path:
+    """Write a file of rules and return it."""
+    path = Path(folder) / "rules.yml"
+    path.write_text(text, "utf-8")
+    return path
 
 
 def correlation(body: str) -> Correlation:
