@@ -27,7 +27,7 @@ from collectors.spool.spool import LAZY, Spool
 from soc.errors import SocError, StoreError
 from soc.model.event import Event
 from soc.model.time import iso
-from soc.store.base import Busy, Silent, Store, Unsettled, Verdict
+from soc.store.base import Busy, Late, Silent, Store, Unsettled, Verdict
 
 log = logging.getLogger("soc.collect")
 
@@ -86,6 +86,8 @@ class Sender:
         self.closed = False
         self._told_at = -EVERY
         self._settled_at, self._lagging = 0.0, False
+        self._most: int | None = None
+        """Events that go at once, None for all: a slow line carries so many in time."""
 
     def run(self, stop: Flag, report: Callable[[], None] = lambda: None) -> None:
         """Work until told to stop; `report` is called about every step."""
@@ -206,11 +208,15 @@ class Sender:
     def _send(self, parcel: Parcel, at: datetime) -> None:
         answer: list[Verdict] | Exception
         try:
-            some = parcel.events[: parcel.portion]
+            some = self._share(parcel)
             answer = self.store.append(some, now=at, again=parcel.again, patient=False)
         except Exception as error:
             answer = error
         self._landed.put((parcel, answer))
+
+    def _share(self, parcel: Parcel) -> list[Event]:
+        """Return what of a parcel goes at once."""
+        return parcel.events[: parcel.portion][: self._most]
 
     def _land(self, seconds: float) -> bool:
         """Take in the answers that have come, waiting so long for the first."""
@@ -233,6 +239,8 @@ class Sender:
         if isinstance(answer, list):
             self._judge(parcel, answer)
             self.trouble = Trouble()
+            if self._most is not None:
+                self._most = 2 * self._most if self._most < FRAMES else None
             if parcel.events:
                 parcel.portion = None
                 self._waiting.append(parcel)
@@ -245,7 +253,7 @@ class Sender:
 
     def _broken(self, parcel: Parcel, error: Exception) -> None:
         """Find the event that breaks the sending itself: it must not stop the others."""
-        size = len(parcel.events[: parcel.portion])
+        size = len(self._share(parcel))
         if size == 1:
             reason = f"our bug: {type(error).__name__}"
             log.error("an event could not be sent, it is a dead letter: %s", reason)
@@ -289,6 +297,8 @@ class Sender:
             most = min(FIRST_WAIT * 2**parcel.attempts, LONGEST_WAIT)
             parcel.due = self.now() + self.spread(0, most)
         elif isinstance(error, Silent):
+            if isinstance(error, Late):
+                self._most = max(len(self._share(parcel)) // 2, 1)
             most = min(FIRST_WAIT * 2 ** min(self.trouble.failures + 1, 10), LONGEST_WAIT)
             self._stopped(error, self.spread(0, most))
         else:

@@ -48,6 +48,10 @@ class Silent(Unsettled):
     """There was no answer: what was sent may be stored or not. Append it `again`."""
 
 
+class Late(Silent):
+    """The answer did not come in time: there may have been too much to do at once."""
+
+
 class Denied(Unsettled):
     """The store does not let this key in: a person has to do something."""
 

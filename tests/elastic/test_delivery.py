@@ -9,11 +9,12 @@ import pytest
 
 from collectors.spool.record import Batch
 from soc.run.replay import replay
-from soc.store.elastic import ElasticStore
+from soc.store.elastic import ElasticStore, client
 from soc.store.open import Access
 from tests.elastic.cluster import Cluster
 from tests.elastic.flow import drained
 from tests.faults.sending import INPUT, NOON, Node, line
+from tests.faults.servers.line import Line, State
 from tests.faults.servers.store_server import StoreServer, cut_after
 
 pytestmark = [pytest.mark.elastic, pytest.mark.slow]
@@ -166,3 +167,30 @@ def test_two_inputs_with_equal_lines_are_two_events(node: Node, store: ElasticSt
     node.spool.commit()
     node.drain()
     assert numbers(store) == Counter({line(1).decode(): 2})
+
+
+@pytest.mark.parametrize("state", ["dead", "slow answers", "slow requests"])
+def test_a_line_with_tls_that_goes_bad_in_mid_flow(
+    cluster: Cluster,
+    store: ElasticStore,
+    place: str,
+    tmp_path: Path,
+    state: State,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever is at the other end vanishes, or says a byte at a time; a minute is 3 s here."""
+    monkeypatch.setattr(client, "SECONDS", 3)
+    with Line(cluster.url).running() as way:
+        through = ElasticStore(way.url, cluster.access(place))
+        node = Node(tmp_path / "state", through)
+        node.receive([line(n) for n in range(1_000)])
+        node.drain()
+        way.state = state
+        node.receive([line(n) for n in range(1_000, 3_000)], at=1_000)
+        node.until(lambda: node.sender.trouble.failures >= 2)
+        assert "in time" in node.sender.trouble.text
+        way.state = "sound"
+        node.drain()
+        node.stop()
+        through.close()
+    assert numbers(store) == wanted(3_000)

@@ -20,11 +20,13 @@ from elastic_transport import ConnectionTimeout, TlsError, TransportError
 from elasticsearch import ApiError, Elasticsearch, JsonSerializer, UnsupportedProductError
 
 from soc.errors import ContentError, StoreError
-from soc.store.base import Busy, Denied, Silent
+from soc.store.base import Busy, Denied, Late, Silent
+from soc.store.elastic.bounded import Bounded
 from soc.store.open import Access
 
 Json = dict[str, Any]
 SECONDS: Final = 60
+"""What a request may take in all; a store that takes longer is silent."""
 BUSY: Final = (429, 502, 503, 504)
 TRIES: Final = 6
 FIRST_WAIT: Final = 0.1
@@ -73,6 +75,7 @@ class Client:
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         raw = Elasticsearch(
             f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}",
+            node_class=Bounded,
             request_timeout=SECONDS,
             max_retries=0,
             http_compress=not local,
@@ -89,7 +92,7 @@ class Client:
         body: Any = None,  # noqa: ANN401
         *,
         missing: bool = False,
-        seconds: float = SECONDS,
+        seconds: float | None = None,
         **parameters: Any,  # noqa: ANN401
     ) -> Json:
         """Send a request and return its answer; with `missing` a 404 is the answer {}.
@@ -116,7 +119,7 @@ class Client:
         path: str,
         body: Any = None,  # noqa: ANN401
         *,
-        seconds: float = SECONDS,
+        seconds: float | None = None,
         **parameters: Any,  # noqa: ANN401
     ) -> Json:
         """Send a request; failures are the client's own exceptions."""
@@ -125,7 +128,7 @@ class Client:
         if body is not None:
             form = "x-ndjson" if lines else "json"
             headers["content-type"] = f"application/vnd.elasticsearch+{form}; compatible-with=8"
-        answer = self.raw.options(request_timeout=seconds).perform_request(
+        answer = self.raw.options(request_timeout=seconds or SECONDS).perform_request(
             method, path, params=parameters or None, headers=headers, body=body
         )
         found: Json = answer.body if isinstance(answer.body, dict) else {"items": answer.body}
@@ -181,7 +184,7 @@ def explained(url: str) -> Iterator[None]:
         problem, hint = distrust(str(error.__cause__))
         raise Denied(problem, where=url, hint=hint) from error
     except ConnectionTimeout as error:
-        raise Silent("the store did not answer in time", where=url, hint=_STATUS) from error
+        raise Late("the store did not answer in time", where=url, hint=_STATUS) from error
     except TransportError as error:
         hint = "check that it runs and the URL is right"
         raise Silent("the store cannot be reached", where=url, hint=hint) from error
