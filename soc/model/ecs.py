@@ -1,7 +1,8 @@
 """Which fields an event may have, and of which type: the ECS table and our own fields.
 
 `fields/ecs.tsv` is made from Elastic's ECS 9.5 field list (Apache-2.0: names, types and arity);
-`fields/own.tsv` lists what we add, with a sentence each. A name ending in `.*` is a family.
+`fields/own.tsv` lists what we add, with a sentence each. A name ending in `.*` is a family;
+`fields/named.tsv` lists those of its members that pipelines and rules name.
 """
 
 import difflib
@@ -44,14 +45,20 @@ class Problem:
 @cache
 def table() -> dict[str, Field]:
     """Return every known field by name; our own additions win over ECS."""
-    folder = files("soc.model") / "fields"
-    found: dict[str, Field] = {}
-    for name in ("ecs.tsv", "own.tsv"):
-        for line in (folder / name).read_text("utf-8").splitlines():
-            if line and not line.startswith("#"):
-                field, kind, arity, *rest = line.split("\t")
-                found[field] = Field(field, kind, arity == "list", rest[0] if rest else "")
-    return found
+    return {one.name: one for name in ("ecs.tsv", "named.tsv", "own.tsv") for one in _read(name)}
+
+
+@cache
+def named() -> frozenset[str]:
+    """Return the members of families that pipelines and rules name."""
+    return frozenset(one.name for one in _read("named.tsv"))
+
+
+def _read(file: str) -> Iterator[Field]:
+    for line in (files("soc.model") / "fields" / file).read_text("utf-8").splitlines():
+        if line and not line.startswith("#"):
+            name, kind, arity, *rest = line.split("\t")
+            yield Field(name, kind, arity == "list", rest[0] if rest else "")
 
 
 @cache

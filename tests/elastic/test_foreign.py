@@ -96,7 +96,9 @@ def test_what_beats_wrote_is_found(
     assert len(hunt("agent.type:winlogbeat")) == 11
     assert len(hunt('event.code:4688 AND host.name:PC17 AND "new process"')) == 11
     assert len(hunt("event.dataset:system.auth AND failed")) == 5
-    (found,) = hunt("winlog.record_id:1030")
+    (found,) = hunt("winlog.event_data.CommandLine:*URLCACHE*")
+    assert hunt("winlog.record_id:1030") == [found]
+    assert len(hunt("winlog.event_data.CommandLine:notepad*")) == 10
     assert found["winlog"]["event_data"]["CommandLine"] == ATTACK
     assert found["event"]["id"]
 

@@ -17,6 +17,7 @@ from soc.model.event import Event, event_id
 from soc.model.time import iso
 from soc.store.elastic import ElasticStore
 from soc.store.elastic.bulk import Bulk, Item
+from soc.store.elastic.fields import SAFE_KEYWORD
 from soc.store.elastic.wire import encode
 from soc.store.query import parse
 from tests.elastic.cluster import Cluster, of_node, with_init
@@ -43,6 +44,32 @@ def drained(store: ElasticStore, cursor: str | None = None) -> list[Event]:
 
 def ids(store: ElasticStore, query: str) -> list[str]:
     return [one["event.id"] for one in store.search(parse(query)).events]
+
+
+def test_keys_of_hostile_records_change_no_mapping(
+    cluster: Cluster, store: ElasticStore, place: str
+) -> None:
+    def fields() -> str:
+        return str(cluster.ask("GET", f"/logs-soc.test-{place}/_mapping"))
+
+    store.append([an_event(1)], now=NOON)
+    before = fields()
+    many = {f"winlog.event_data.Hostile{n}": "x" for n in range(1_001)}
+    odd = {"winlog.event_data.CommandLine": "\u0390" * 12_000, "winlog.event_data.Image": [7]}
+    verdicts = store.append([an_event(2, **many, **odd), an_event(3, **odd)], now=NOON)
+    assert {one.outcome for one in verdicts} == {"created"}
+    assert fields() == before
+    assert drained(store)[1:] == [an_event(2, **many, **odd), an_event(3, **odd)]
+
+
+def test_no_text_of_a_named_field_makes_the_server_refuse_what_others_write(
+    cluster: Cluster, place: str
+) -> None:
+    swelling = {"winlog": {"event_data": {"ScriptBlockText": "\u0390" * SAFE_KEYWORD}}}
+    longer = {"winlog": {"event_data": {"ScriptBlockText": "\u0390" * (SAFE_KEYWORD + 1)}}}
+    for body in (swelling, longer):
+        body |= {"@timestamp": iso(NOON)}
+        assert cluster.ask("POST", f"/logs-soc.beat-{place}/_doc", body)["result"] == "created"
 
 
 def test_a_thousand_fields_and_a_long_value_are_stored(

@@ -4,6 +4,7 @@ What the server answers is decided again on the document wherever it could diffe
 `soc.store.predicate`. So a condition is compiled twice over where it is not exact: `over` finds
 too much (for what must match), `under` too little (for what stands below a NOT). Documents whose
 index cannot be trusted (`odd`, see `soc.store.elastic.wire`) are candidates of every query.
+A field that indices of version 1 do not map (`named`) is looked for in both places.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from ipaddress import ip_address
 from math import ceil, floor, isinf
 from typing import Any, Final
 
+from soc.model.ecs import named
 from soc.model.time import iso
 from soc.store import query as q
 from soc.store.elastic.fields import LONGEST_WORD, WORDY, leaves
@@ -130,8 +132,7 @@ class _Compiler:
     def alternatives(self, parts: Sequence[q.Node], depth: int, *, over: bool) -> list[Dsl]:
         """Return the conditions of an OR; many values of one field become one."""
         found, terms = [], dict[str, list[Any]]()
-        for part in parts:
-            made = self.node(part, depth, over=over)
+        for made in (one for part in parts for one in _opened(self.node(part, depth, over=over))):
             if list(made) == ["term"]:
                 ((name, value),) = made["term"].items()
                 terms.setdefault(name, []).append(value)
@@ -174,22 +175,33 @@ class _Compiler:
         if name is None:
             self.marks.add(ANY)
             return either([{form: {one: {"value": made}}} for one in WORDY])
-        if source(name) not in leaves():
-            if made is None or kind(name) == "text":
-                return self.unmapped(name, over)
-            self.marks |= {UNMAPPED, name}
-            start = _literal(form, f"{name}=")
-            body = f"({made})" if form == "regexp" else made
-            return {form: {"soc.index.tokens": _options(form, start + body)}}
-        self.known(name)
-        if made is None:
-            return self.inexact({"exists": {"field": source(name)}}, over)
-        return {form: {name: _options(form, made)}}
+        if source(name) in leaves():
+            self.known(name)
+            if made is None:
+                mapped = self.inexact({"exists": {"field": source(name)}}, over)
+            else:
+                mapped = {form: {name: _options(form, made)}}
+            if name not in named():
+                return mapped
+            return either([mapped, self.token_pattern(name, form, made, over)])
+        return self.token_pattern(name, form, made, over)
+
+    def token_pattern(self, name: str, form: str, made: str | None, over: bool) -> Dsl:
+        if made is None or kind(name) == "text":
+            return self.unmapped(name, over)
+        self.marks |= {UNMAPPED, name}
+        start = _literal(form, f"{name}=")
+        body = f"({made})" if form == "regexp" else made
+        return {form: {"soc.index.tokens": _options(form, start + body)}}
 
     def value(self, node: q.Equals | q.Range | q.Addresses | q.Times, over: bool) -> Dsl:
-        name = node.field
-        if source(name) not in leaves():
+        if source(node.field) not in leaves():
             return self.token(node, over)
+        mapped = self.mapped(node, over)
+        return either([mapped, self.token(node, over)]) if node.field in named() else mapped
+
+    def mapped(self, node: q.Equals | q.Range | q.Addresses | q.Times, over: bool) -> Dsl:
+        name = node.field
         self.known(name)
         match node:
             case q.Times(_, low, high):
@@ -250,6 +262,13 @@ class _Compiler:
         if first == last:
             return {"term": {node.field: first}}
         return _range(node.field, first, last, True, True)
+
+
+def _opened(made: Dsl) -> list[Dsl]:
+    """Return the parts of an OR, any other condition by itself."""
+    inner = made.get("bool", {})
+    found: list[Dsl] = inner.get("should", [made])
+    return found
 
 
 def _flat(node: q.And | q.Or, form: type[q.And] | type[q.Or]) -> list[q.Node]:

@@ -8,14 +8,14 @@ searched all the same (`soc.store.elastic.wire`), only more slowly when it is no
 from functools import cache
 from typing import Any, Final
 
-from soc.model.ecs import table
+from soc.model.ecs import named, table
 from soc.store.predicate import wordy
 from soc.store.values import UNSEARCHABLE, kind
 
 GROUPS: Final = frozenset(
     "@timestamp agent client container data_stream destination dll dns ecs email error event file"
     " group host http log message network observer organization process registry related rule"
-    " server service soc source tags threat tls url user user_agent winlog".split()
+    " server service soc source suricata tags threat tls url user user_agent winlog".split()
 )
 SKIPPED: Final = frozenset(
     "as changes code_signature elf enrichments entity entry_leader entry_meta env_vars geo"
@@ -25,7 +25,11 @@ SKIPPED: Final = frozenset(
 """Parts of ECS that reuse whole groups: 1,600 fields that hardly any record has."""
 MAX_KEYWORD: Final = 32_766
 """Characters of a value that is looked up whole; Lucene's limit is as many bytes."""
+SAFE_KEYWORD: Final = 5_461
+"""As above for what other programs write: as many characters fit whatever folding makes of them."""
 LONGEST_WORD: Final = 8_000
+OPEN: Final = "soc.unmapped"
+"""What is not mapped, for programs of others: `soc.unmapped.NAME`, in the letters it came in."""
 WORDS: Final = "soc.index.words"
 """Every text that bare words look at, but for that of `message`."""
 WORDY: Final = (WORDS, "message")
@@ -83,7 +87,7 @@ def mapping() -> dict[str, Any]:
     for name in ("event.original", "soc.original_base64", "soc.rest"):
         _put(root, name, stored)
     _put(root, "soc.reason", {"type": "object", "enabled": False})
-    _put(root, "soc.unmapped", {"type": "flattened", "ignore_above": LONGEST_WORD})
+    _put(root, OPEN, {"type": "flattened", "ignore_above": LONGEST_WORD})
     helper = {"type": "keyword", "doc_values": False}
     for part in ("names", "odd", "tokens"):
         _put(root, f"soc.index.{part}", helper)
@@ -101,7 +105,8 @@ def _property(name: str, server: str) -> dict[str, Any]:
         case "text":
             made = _text()
         case "keyword":
-            made = {"type": "keyword", "normalizer": "folded", "ignore_above": MAX_KEYWORD}
+            most = SAFE_KEYWORD if name in named() else MAX_KEYWORD
+            made = {"type": "keyword", "normalizer": "folded", "ignore_above": most}
         case "date" if name == "@timestamp":
             return {"type": "date"}
         case "long":

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from soc.store.elastic.fields import LONGEST_WORD, mapping
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""2: fields that pipelines and rules name of open-ended records (`soc.model.ecs.named`)."""
 PRIORITY: Final = 500
 """Above 100, that of the stock templates for `logs-*-*`."""
 LIMIT: Final = 2500

@@ -2,7 +2,8 @@
 
 What fits its mapped field travels as plain nested ECS, for everybody to read. What the server
 would refuse or misread (a text in a number field, a key with empty parts, ...) travels as JSON
-text in `soc.rest`; what it does not map is described for the index in `soc.index`:
+text in `soc.rest`. What it does not map is told to the index twice: as it is in `soc.unmapped`, a
+key of its own beside the `soc` of the event, for programs of others; and folded in `soc.index`:
 
 - `names`: fields that have a value which no mapped field holds, and the names above them;
 - `tokens`: `field=folded value` of fields that are not mapped; `words`: their texts;
@@ -21,7 +22,7 @@ import orjson
 
 from soc.model.event import Event, flatten, nest
 from soc.model.time import iso, parse_iso
-from soc.store.elastic.fields import LONGEST_WORD, MAX_KEYWORD, leaves, objects
+from soc.store.elastic.fields import LONGEST_WORD, MAX_KEYWORD, OPEN, leaves, objects
 from soc.store.elastic.names import MAX_ID, storable
 from soc.store.predicate import wordy
 from soc.store.values import address, fold, searchable, text_of
@@ -42,6 +43,7 @@ _SCALARS: Final = (str, int, float, bool)
 _INT64: Final = 1 << 63
 _EXACT: Final = 1 << 53
 _MAX_NAME: Final = 256
+_OPENED: Final = OPEN + "."
 _OBJECT: Final = object()
 _NESTED: Final = object()
 
@@ -59,7 +61,7 @@ class Place(NamedTuple):
 def _place(name: str) -> Place:
     if server := leaves().get(name):
         return Place(_FITS[server], True, wordy(name), server in ("keyword", "text"))
-    own = name in (HELPER, REST) or name.startswith((HELPER + ".", REST + "."))
+    own = name in (HELPER, REST, OPEN) or name.startswith((HELPER + ".", REST + "."))
     parents = (name[:i] for i, char in enumerate(name) if char == ".")
     safe = (
         not own
@@ -106,6 +108,7 @@ class _Helper:
         self.odd: set[str] = set()
         self.tokens: dict[str, None] = {}
         self.words: list[str] = []
+        self.open: dict[str, list[str]] = {}
         self.excess = 0
 
     def fields(self) -> dict[str, Any]:
@@ -137,7 +140,10 @@ class _Helper:
         if place.fits is not None:
             self.odd.add(name)
         elif len(self.tokens) < MAX_TOKENS:
-            self._token(name, fold(text_of(value)))
+            text = text_of(value)
+            self._token(name, fold(text))
+            if place.plain and not name.startswith(_OPENED) and len(text) <= LONGEST_WORD:
+                self.open.setdefault(name, []).append(text)
         else:
             self.odd.add(UNMAPPED)
             self.excess += 1
@@ -174,6 +180,8 @@ def encode(event: Event, name: str, *, resent: bool = False) -> bytes:
             fields["resent"] = True
         if fields:
             document[HELPER] = fields
+        if helper.open:
+            document[OPEN] = helper.open
         return orjson.dumps(document, option=_OPTIONS)
     except TypeError as error:  # a lone surrogate, a number beyond 64 bits, no JSON type
         raise ValueError(f"not JSON: {error}") from None
@@ -295,7 +303,8 @@ def _checked(value: Any) -> None:  # noqa: ANN401
 
 def decode(source: dict[str, Any], identity: str = "") -> Event:
     """Return the event that a stored document is; one that others wrote is called by its `_id`."""
-    source.pop(HELPER, None)
+    if source.pop(HELPER, None):
+        source.pop(OPEN, None)
     rest = source.pop(REST, None)
     reason = {REASON: source.pop(REASON)} if REASON in source else {}
     try:

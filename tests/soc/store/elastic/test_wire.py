@@ -86,13 +86,38 @@ def test_ordinary_events_carry_nothing_but_themselves() -> None:
     assert document["source"] == {"ip": "10.1.2.3", "port": 51022}
 
 
+def test_programs_of_others_find_what_is_not_mapped_in_one_place() -> None:
+    own = {"soc.unmapped.vendor": "Own", "soc.unmapped.winlog.event_data.OfNoRule": "Own"}
+    fields = {"winlog.event_data.OfNoRule": "Rare", "custom.list": [1, {"x": "Two"}], "a b": ""}
+    named = {"winlog.event_data.CommandLine": "Whoami"}
+    document = orjson.loads(encode(KNOWN | own | fields | named, "event.id"))
+    copies = {
+        "winlog.event_data.OfNoRule": ["Rare"],
+        "custom.list": ["1"],
+        "custom.list.x": ["Two"],
+    }
+    assert document["soc.unmapped"] == copies
+    assert document["soc"]["unmapped"]["vendor"] == "Own"
+    assert document["winlog"]["event_data"] == {"OfNoRule": "Rare", "CommandLine": "Whoami"}
+    assert decode(document) == KNOWN | own | fields | named
+
+
+def test_what_others_wrote_keeps_its_keys() -> None:
+    document = {"@timestamp": KNOWN["@timestamp"], "soc.unmapped": {"x": "theirs"}}
+    assert decode(document, "1") == KNOWN | {"soc.unmapped.x": "theirs"}
+
+
 def test_the_parts_that_are_described_are_bounded() -> None:
     event = KNOWN | {f"many.{n}": "v" * 20_000 for n in range(3 * MAX_TOKENS)}
-    helper = orjson.loads(encode(event, "event.id"))["soc.index"]
+    document = orjson.loads(encode(event, "event.id"))
+    helper = document["soc.index"]
     assert len(helper["tokens"]) == MAX_TOKENS
     assert len(helper["names"]) <= MAX_TOKENS + 2
     assert helper["excess"] == 3 * MAX_TOKENS - MAX_TOKENS
     assert "+" in helper["odd"]
+    assert "soc.unmapped" not in document
+    document = orjson.loads(encode(KNOWN | {f"m.{n}": "v" for n in range(2_000)}, "event.id"))
+    assert len(document["soc.unmapped"]) == MAX_TOKENS
 
 
 @pytest.mark.parametrize("size", [8_000, 32_000, 33_000, 70_000])
