@@ -7,7 +7,8 @@ Loads: an attack mix, its process creations, and ordinary records of which 1 % a
 the fields product, service and category. From JSON lines and from stored events (dicts); finding
 documents are written out. Each measurement is a process of its own, pinned to one core; CPU
 seconds are counted, the time to load the rules is left out on both sides. `cold` is the first pass
-over the file, in which the plans are made; RSigma makes its own while it loads.
+over the file, in which the plans are made; RSigma makes its own while it loads. `two` is what two
+processes take of the lines, each half of them on a core of its own at the same time, by the clock.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -71,26 +73,29 @@ def pipeline(rules: Sequence[Rule]) -> str:
     return "\n".join(entries) + "\n"
 
 
-def worker(folder: Path, name: str, form: str) -> Result:
-    """Measure one load in this process."""
+def worker(folder: Path, name: str, form: str, part: int = 0, parts: int = 1) -> Result:
+    """Measure one load, or a part of it, in this process."""
     started = time.process_time()
     rules = load([rule_folder()]).rules
     engine = Engine(rules, Pipelines.load([folder / "pipeline.yml"]))
     loaded = time.process_time() - started
     lines = (folder / f"{name}.ndjson").read_bytes().splitlines()
+    lines = lines[len(lines) * part // parts : len(lines) * (part + 1) // parts]
     material: list[Any] = lines if form == "lines" else [orjson.loads(line) for line in lines]
     evaluate = engine.evaluate_lines if form == "lines" else engine.evaluate_batch
     gc.collect()
     gc.freeze()
-    times = []
-    for _ in range(3):
-        started = time.process_time()
+    times, clock = [], 0.0
+    for _ in range(3 if parts == 1 else 9):
+        started, began = time.process_time(), time.perf_counter()
         with open(os.devnull, "wb") as out:
             for start in range(0, len(material), BATCH):
                 out.writelines(documents(evaluate(material[start : start + BATCH])))
         times.append(time.process_time() - started)
+        clock = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return {"events": len(lines), "load": loaded, "cold": times[0], "warm": times[-1], "mb": peak}
+    result = {"events": len(lines), "load": loaded, "cold": times[0], "warm": times[-1]}
+    return result | {"mb": peak, "clock": clock}
 
 
 def documents(found: list[list[Finding]]) -> Iterator[bytes]:
@@ -100,14 +105,23 @@ def documents(found: list[list[Finding]]) -> Iterator[bytes]:
             yield finding.as_json() + b"\n"
 
 
-def apart(folder: Path, name: str, form: str, core: int) -> Result:
-    """Measure one load in a process of its own on one core."""
+def apart(folder: Path, name: str, form: str, core: int, part: int = 0, parts: int = 1) -> Result:
+    """Measure one load, or a part of it, in a process of its own on one core."""
     command = [sys.executable, "-m", "tests.bench.sigma", "--worker", str(folder), name, form]
+    command += [str(part), str(parts)]
     done = subprocess.run(
         command, capture_output=True, check=True, preexec_fn=lambda: os.sched_setaffinity(0, {core})
     )
     result: Result = json.loads(done.stdout)
     return result
+
+
+def both(folder: Path, name: str) -> float:
+    """Return lines a second of two processes on two cores, by the clock of the slower."""
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(apart, folder, name, "lines", core, core, 2) for core in (0, 1)]
+        found = [run.result() for run in runs]
+    return sum(run["events"] for run in found) / max(run["clock"] for run in found)
 
 
 def rsigma(binary: Path, events: Path, core: int) -> tuple[float, int, list[str]]:
@@ -159,6 +173,7 @@ def measure(folder: Path, name: str, options: argparse.Namespace) -> Result:
         result[form] = round(events / median(run["warm"] for run in runs))
         result[f"{form}_cold"] = round(events / median(run["cold"] for run in runs))
         result[f"{form}_mb"] = max(run["mb"] for run in runs)
+    result["two"] = round(median(both(folder, name) for _ in range(options.rounds)))
     result["load_seconds"] = round(median(run["load"] for run in mine["lines"]), 2)
     if theirs:
         result["rsigma"] = round(events / median(theirs))
@@ -173,7 +188,8 @@ def measure(folder: Path, name: str, options: argparse.Namespace) -> Result:
 def main() -> None:
     """Measure and print."""
     if sys.argv[1:2] == ["--worker"]:
-        print(json.dumps(worker(Path(sys.argv[2]), *sys.argv[3:])))
+        folder, name, form, part, parts = sys.argv[2:]
+        print(json.dumps(worker(Path(folder), name, form, int(part), int(parts))))
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rsigma", type=Path)
