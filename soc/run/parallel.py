@@ -11,7 +11,7 @@ import os
 import pickle
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -30,19 +30,6 @@ from soc.run.sorting import Sorting
 from soc.run.summary import Summary
 
 _FORK: Final = multiprocessing.get_context("fork")
-
-
-class _Judged(NamedTuple):
-    """What came of one event, or of a file: findings, matches of correlations, or a trouble."""
-
-    findings: Sequence[Finding] = ()
-    matches: Sequence[Match] = ()
-    problem: SocError | None = None
-    note: str = ""
-    events: int = 0
-    unparsed: int = 0
-
-
 PART: Final = 1 << 22
 """Bytes of a file that are judged together, about."""
 
@@ -77,8 +64,21 @@ def parts_in(files: Sequence[Path], how: Reading) -> list[Part]:
     return [Part(path, span) for path in files for span in parts_of(path, how, PART)]
 
 
+class _Judged(NamedTuple):
+    """What came of one event, or of a file: findings, matches of correlations, or a trouble."""
+
+    findings: Sequence[Finding] = ()
+    matches: Sequence[Match] = ()
+    problem: SocError | None = None
+    note: str = ""
+    events: int = 0
+    unparsed: int = 0
+
+
 @dataclass(slots=True)
 class _Worker:
+    """A process, the line to it, and the part that it judges (-1: none)."""
+
     process: BaseProcess
     line: Connection
     part: int = -1
@@ -87,16 +87,20 @@ class _Worker:
 class Workers:
     """Processes that judge parts of files; make them with `workers`."""
 
-    def __init__(self, job: Job, folder: Path, number: int) -> None:
+    def __init__(self, job: Job, folder: Path) -> None:
         self._job = job
         self._folder = folder
         self._next = 0
         self._done: set[int] = set()
         self._workers: list[_Worker] = []
-        for _ in range(min(number, len(job.parts))):
+
+    def start(self, number: int) -> None:
+        """Start this many processes, as far as there are parts for them."""
+        for _ in range(min(number, len(self._job.parts))):
             here, there = _FORK.Pipe()
             ours = [worker.line for worker in self._workers]
-            process = _FORK.Process(target=_work, args=(there, [*ours, here], job, folder))
+            arguments = (there, [*ours, here], self._job, self._folder)
+            process = _FORK.Process(target=_work, args=arguments)
             process.start()
             there.close()
             self._workers.append(_Worker(process, here))
@@ -137,7 +141,11 @@ class Workers:
         """Give a process the next part, or nothing more to do."""
         worker.part = self._next if self._next < len(self._job.parts) else -1
         self._next += 1
-        worker.line.send(worker.part)
+        try:
+            worker.line.send(worker.part)
+        except OSError as error:
+            if worker.part >= 0:
+                raise self._died(worker) from error
 
     def _listen(self) -> None:
         """Wait until a process is done with its part."""
@@ -145,17 +153,23 @@ class Workers:
         for line in wait(list(busy)):
             worker = busy[line]  # type: ignore[index]
             try:
-                self._done.add(worker.line.recv())
+                told = worker.line.recv()
             except (EOFError, OSError) as error:
                 raise self._died(worker) from error
+            if told != worker.part:
+                raise self._lost(worker, f"could not judge its part ({told})")
+            self._done.add(worker.part)
             self._give(worker)
 
     def _died(self, worker: _Worker) -> SocError:
         worker.process.join()
         code = worker.process.exitcode or 0
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return self._lost(worker, f"ended before its part was judged ({how})")
+
+    def _lost(self, worker: _Worker, what: str) -> SocError:
         return SocError(
-            f"a process of --jobs ended before its part was judged ({how}); findings are missing",
+            f"a process of --jobs {what}; findings are missing",
             where=str(self._job.parts[worker.part].path),
             hint="run it again with --jobs 1",
         )
@@ -174,8 +188,9 @@ class Workers:
 def workers(job: Job, number: int) -> Iterator[Workers]:
     """Start this many processes, and end them with the block."""
     with TemporaryDirectory(prefix="soc-detect-") as folder:
-        made = Workers(job, Path(folder), number)
+        made = Workers(job, Path(folder))
         try:
+            made.start(number)
             yield made
         finally:
             made.close()
@@ -186,13 +201,21 @@ def _work(line: Connection, others: Sequence[Connection], job: Job, folder: Path
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us ends us
     for other in others:
         other.close()
-    while (number := line.recv()) >= 0:
-        place = folder / str(number)
-        with place.open("wb") as out:
+    with suppress(EOFError, OSError):  # who started us is gone
+        while (number := line.recv()) >= 0:
+            line.send(_worked(job, number, folder))
+
+
+def _worked(job: Job, number: int, folder: Path) -> int | str:
+    """Judge a part into its file; return its number, or what went wrong."""
+    try:
+        with (folder / str(number)).open("wb") as out:
             os.fchmod(out.fileno(), 0o600)
             for judged in _judged(job, job.parts[number]):
                 pickle.dump(judged, out, pickle.HIGHEST_PROTOCOL)
-        line.send(number)
+    except Exception as error:  # to be said where somebody listens
+        return f"{type(error).__name__}: {error}"
+    return number
 
 
 def _judged(job: Job, part: Part) -> Iterator[_Judged]:

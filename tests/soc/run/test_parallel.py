@@ -1,9 +1,12 @@
 """`soc detect --jobs`: the same as one process, in the same order, and never a silent loss."""
 
+import errno
 import gzip
 import json
 import os
 import signal
+import subprocess
+import sys
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from soc.run.detection import Detection, detection
 from soc.run.parallel import Job, parts_in, workers
 from soc.run.summary import Summary
 from tests.command import soc
+from tests.data import ROOT
 from tests.soc.run.test_judging import NOW
 
 RULE = """\
@@ -159,3 +163,72 @@ def test_a_process_that_dies_is_an_error_that_says_so(
     monkeypatch.setattr(parallel, "_judged", deadly)
     with pytest.raises(SocError, match=r"signal SIGKILL.*2\.log.*--jobs 1"):
         found(Job(parts_in(files, how), how, (), loaded), 2)
+
+
+def job_of(folder: Path, loaded: Detection, count: int = 4) -> Job:
+    files = [folder / f"{number}.log" for number in range(count)]
+    for file in files:
+        file.write_bytes(logs(10))
+    how = Reading(NOW, UTC, "")
+    return Job(parts_in(files, how), how, (), loaded)
+
+
+def test_a_part_that_cannot_be_judged_is_an_error_and_no_traceback(
+    tmp_path: Path,
+    loaded: Detection,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    real = parallel._judged
+
+    def full(job: Job, part: parallel.Part) -> Any:
+        yield from real(job, part)
+        if part.path.name == "2.log":
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(parallel, "_judged", full)
+    with pytest.raises(SocError, match=r"No space left.*2\.log.*--jobs 1"):
+        found(job_of(tmp_path, loaded), 2)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_process_that_dies_between_two_parts_is_an_error(
+    tmp_path: Path, loaded: Detection, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    def leaving(line: Any, others: Any, job: Job, folder: Path) -> None:
+        for other in others:
+            other.close()
+        if not first:
+            number = line.recv()
+            (folder / str(number)).touch()
+            line.send(number)
+        line.close()
+        os._exit(9)
+
+    monkeypatch.setattr(parallel, "_work", leaving)
+    with pytest.raises(SocError, match=r"exit code 9.*findings are missing"):
+        found(job_of(tmp_path, loaded), 1)
+
+
+def test_a_process_whose_parent_is_gone_ends_quietly(tmp_path: Path, loaded: Detection) -> None:
+    script = (
+        "import os, signal, sys; from pathlib import Path; "
+        "from tests.soc.run.test_parallel import *; "
+        "job = job_of(Path(sys.argv[1]), detection([Path(sys.argv[1]) / 'rules']), 2); "
+        "held = workers(job, 2); some = held.__enter__(); "
+        "print(*(one.process.pid for one in some._workers), flush=True); "
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert len(done.stdout.split()) == 2
+    assert done.stderr == ""  # read to its end: so they have ended, too
