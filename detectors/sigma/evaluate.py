@@ -1,8 +1,9 @@
 """Whether a rule matches an event, and why: the meaning of Sigma, plainly written."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
+from detectors.sigma.many import MANY, candidates
 from detectors.sigma.patterns import Exists, FieldRef, Null, Pattern, Text
 from detectors.sigma.rule import Condition, Group, Item, Rule
 from detectors.sigma.values import Field, Value, View
@@ -40,8 +41,17 @@ def _selection(node: Group | Item, view: View, names: Names) -> bool:
 
 def _item(item: Item, view: View, names: Names) -> bool:
     field = _field(item, view, names)[1]
-    results = (holds(pattern, field, view, names) for pattern in item.patterns)
-    return (all(results) if item.every else any(results)) != item.negated
+    if item.every:
+        return all(holds(p, field, view, names) for p in item.patterns) != item.negated
+    return (_first(item, field, view, names) is not None) != item.negated
+
+
+def _first(item: Item, field: Field, view: View, names: Names) -> Pattern | None:
+    """Return the first pattern of a line that holds for a field, None when none does."""
+    patterns: Iterable[Pattern] = item.patterns
+    if len(item.patterns) >= MANY:
+        patterns = candidates(item.patterns, field)
+    return next((pattern for pattern in patterns if holds(pattern, field, view, names)), None)
 
 
 def _field(item: Item, view: View, names: Names) -> tuple[str, Field]:
@@ -61,9 +71,11 @@ def holds(pattern: Pattern, field: Field, view: View, names: Names) -> bool:
     if isinstance(pattern, Text) and len(field.items) == 1:
         return pattern.matches(field.items[0])
     if isinstance(pattern, Text):
-        known = field.index(cased=pattern.cased).any(pattern.glob)
+        texts = field.index(cased=pattern.cased)
+        known = texts.any(pattern.glob)
         if known is not None:
             return known
+        return any(pattern.matches(field.items[n]) for n in texts.holding(pattern.needle))
     return next(_fitting(pattern, field, view, names), None) is not None
 
 
@@ -112,7 +124,7 @@ def _explain_item(item: Item, view: View, names: Names) -> Reason:
         leaves = tuple(_leaf(item, pattern, name, field, view, names) for pattern in item.patterns)
         inner = Reason("and", item.label, all(leaf.matched for leaf in leaves), leaves)
     else:
-        hit = next((p for p in item.patterns if holds(p, field, view, names)), None)
+        hit = _first(item, field, view, names)
         inner = _none_of(item, name, field)
         if hit is not None:
             inner = _leaf(item, hit, name, field, view, names)
@@ -225,9 +237,9 @@ def because_item(item: Item, view: View, names: Names) -> Reason | None:
     name, field = _field(item, view, names)
     if item.every:
         return _explain_item(item, view, names) if _item(item, view, names) else None
-    if len(field.items) == 1:
+    if len(field.items) == 1 and len(item.patterns) < MANY:
         return _because_value(item, name, field, view, names)
-    hit = next((p for p in item.patterns if holds(p, field, view, names)), None)
+    hit = _first(item, field, view, names)
     return None if hit is None else _leaf(item, hit, name, field, view, names)
 
 

@@ -111,6 +111,19 @@ class Glob:
     length: int
     needle: str
 
+    @property
+    def simple(self) -> bool:
+        """Tell whether it is plain text that begins, ends or is the whole."""
+        only = self.head if self.tail is None else self.tail if self.head is None else None
+        return only is not None and only.regex is None and not self.middle
+
+    @property
+    def literals(self) -> Iterator[str]:
+        """Yield text of which all must be in whatever fits; `needle` is the longest."""
+        for part in (self.head, *self.middle, self.tail):
+            if part is not None and part.literal:
+                yield part.literal
+
     def matches(self, text: str) -> bool:
         """Tell whether the whole text fits; takes the leftmost place for each segment."""
         start, end = 0, len(text)

@@ -1,8 +1,9 @@
 """What an event says under a field name: the values that patterns are compared with."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, Final
 
 from detectors.sigma.text import Glob
@@ -67,18 +68,34 @@ class Texts:
     def any(self, glob: Glob) -> bool | None:
         """Tell whether a pattern fits any text; None when only a look at each can tell."""
         needle = glob.needle
+        if glob.simple:
+            if glob.whole:
+                return needle in self._set
+            if glob.head is not None:
+                return _begins(self._sorted, needle)
+            return _begins(self._reversed, needle[::-1])
         if needle not in self.joined:
             return False
-        parts = [part for part in (glob.head, *glob.middle, glob.tail) if part is not None]
-        if len(parts) != 1 or parts[0].regex is not None:
-            return None
-        if glob.whole:
-            return needle in self._set
-        if glob.head is not None:
-            return _begins(self._sorted, needle)
-        if glob.tail is not None:
-            return _begins(self._reversed, needle[::-1])
-        return None if _SEPARATOR in needle else True
+        alone = len(glob.middle) == 1 and glob.head is None and glob.tail is None
+        return True if alone and glob.middle[0].regex is None and _SEPARATOR not in needle else None
+
+    def holding(self, needle: str) -> Iterator[int]:
+        """Yield the places of the texts that have this text in them (and perhaps of others)."""
+        if not needle or _SEPARATOR in needle:
+            yield from range(len(self._texts))
+            return
+        found = self.joined.find(needle)
+        while found >= 0:
+            place = bisect_right(self._starts, found) - 1
+            yield place
+            if place + 1 == len(self._starts):
+                return
+            found = self.joined.find(needle, self._starts[place + 1])
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        lengths = (len(text) + len(_SEPARATOR) for text in self._texts)
+        return list(accumulate(lengths, initial=0))[:-1]
 
 
 def _begins(ordered: list[str], head: str) -> bool:

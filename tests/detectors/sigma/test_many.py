@@ -1,0 +1,83 @@
+"""Long lists of patterns are searched together: what fits is the same as one by one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.sigma import evaluate, many
+from detectors.sigma.evaluate import holds
+from detectors.sigma.patterns import Null, Number, Pattern, Regex, Text
+from detectors.sigma.reference import Reference
+from detectors.sigma.values import Field, View
+from tests.detectors.sigma.sigma_rules import load_text, pipelines, rule
+
+CHARS = "abAß\ud800\0*?"
+TEXTS = st.text(CHARS, max_size=5)
+PATTERNS = st.one_of(
+    st.builds(
+        lambda source, cased: Text(source, Text.of(source).tokens, cased), TEXTS, st.booleans()
+    ),
+    st.builds(
+        lambda source, cased: Text(source, Text.of(f"*{source}*").tokens, cased),
+        TEXTS,
+        st.booleans(),
+    ),
+    st.sampled_from([Null(), Regex("a+b"), Number("1", 1)]),
+)
+
+
+def fitting(patterns: Sequence[Pattern], field: Field) -> list[Pattern]:
+    view = View({})
+    return [one for one in patterns if holds(one, field, view, lambda name: (name,))]
+
+
+@given(
+    st.lists(PATTERNS, max_size=12).map(tuple),
+    st.one_of(TEXTS, st.lists(st.one_of(TEXTS, st.just(1)), max_size=4), st.none()),
+    st.sampled_from([1, 2, 4]),
+)
+def test_all_that_fit_are_candidates_in_their_order(
+    patterns: tuple[Pattern, ...], raw: object, size: int
+) -> None:
+    field = Field(raw)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(many, "_FEW", size)
+        patch.setattr(many, "_CHUNK", size)
+        found = list(many.candidates(patterns, field))
+    rest = iter(patterns)
+    assert all(any(one is other for other in rest) for one in found)
+    assert fitting(found, field) == fitting(patterns, field)
+
+
+def test_what_is_nowhere_is_no_candidate() -> None:
+    patterns = tuple(Text.of(f"*word {n} x*") for n in range(1_000))
+    assert list(many.candidates(patterns, Field("no word of it" * 10_000))) == []
+    text = "a" * 300_000 + "WORD 777 X" + "b" * 300_000
+    assert list(many.candidates(patterns, Field(text))) == [patterns[777]]
+
+
+@pytest.mark.parametrize("event", [{"F": "AxB"}, {"F": ["xx", "axxb"]}, {"F": "c"}, {"G": 1}])
+def test_a_long_list_gives_the_same_verdict_and_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: dict[str, object]
+) -> None:
+    values = "\n".join(f"  - 'a*{n}b'" for n in ["q", "", "x", "xx", "r"])
+    texts = [
+        rule(f"s:\n  F{how}:\n{values}\ncondition: {condition}", number=number)
+        for number, (how, condition) in enumerate(
+            [("", "s"), ("", "not s"), ("|neq", "s"), ("|contains", "s"), ("|cased", "s")], 1
+        )
+    ]
+    report = load_text(tmp_path, *texts)
+    assert report.rejected == ()
+    whole = {"event.dataset": "test", "@timestamp": "2026-11-22T00:00:00Z", **event}
+    told = []
+    for number in (many.MANY, 2):
+        monkeypatch.setattr(evaluate, "MANY", number)
+        reference = Reference(report.rules, pipelines(tmp_path))
+        told.append([(f.rule.id, f.reason.as_dict()) for f in reference.evaluate(whole)])
+        told[-1] += [("", reference.explain(one, whole).as_dict()) for one in report.rules]
+        assert not reference.errors
+    assert told[0] == told[1]
