@@ -106,7 +106,12 @@ def _truth(rule: Rule, sources: Sequence[Source]) -> Iterator[Remark]:
         message = "holds also for an event that has none of the rule's fields"
         yield _at(rule, "condition:", "negation", message, "say what must be there")
     for name, proof in dead(whole, single):
-        yield _at(rule, f"{name}:", "dead", f"{name} can never be true: {_told(proof)}")
+        yield _at(
+            rule,
+            f"{name.removeprefix('not ')}:",
+            "dead",
+            f"{name} can never be true: {_told(proof)}",
+        )
 
 
 def _wants_null(rule: Rule) -> bool:

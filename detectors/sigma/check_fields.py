@@ -111,7 +111,9 @@ def _mapped(field: str, source: Source) -> bool:
 def single(field: str, sources: Sequence[Source]) -> bool:
     """Tell whether a field holds one value at most in the events of all these sources."""
     return bool(sources) and all(
-        _one(name) for source in sources for name in source.names(field)[:1]
+        _one(name)
+        for source in sources
+        for name in source.fields.get(field, source.names(field)[:1])
     )
 
 

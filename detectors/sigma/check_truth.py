@@ -2,20 +2,26 @@
 
 The condition is taken apart into what must hold together (and) and what may hold instead of it
 (or). Where two lines of one branch exclude each other, the branch is dead. Each `or` is looked at
-for itself, so a condition without a warning may still be impossible; one with a warning is.
+for itself, and of long lists not everything, so a condition without a warning may still be
+impossible; one with a warning is.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal
+from typing import Final, Literal
 
 from detectors.sigma.patterns import Boolean, Exists, Null, Number, Pattern, Text
 from detectors.sigma.rule import Condition, Group, Item, Rule
 from detectors.sigma.values import Value
 
+Kind = Literal["and", "or"]
 Single = Callable[[str], bool]
 """Tells of a Sigma field whether it can hold one value at most."""
+MAX_COMPARED: Final = 200_000
+"""Pairs of patterns that are compared for one question."""
+MAX_LINES: Final = 300
+"""Lines about a field that are compared with another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +37,13 @@ class Claim:
 class Branch:
     """Claims or branches of which all or any must hold; `name` is how the rule calls it."""
 
-    kind: Literal["and", "or"]
+    kind: Kind
     children: "tuple[Branch | Claim, ...]"
     name: str = ""
 
 
 Node = Branch | Claim
-_OPPOSITE: dict[str, Literal["and", "or"]] = {"and": "or", "or": "and"}
+_OPPOSITE: Final[Mapping[str, Kind]] = {"and": "or", "or": "and"}
 
 
 def tree(rule: Rule, *, wanted: bool = True) -> Node:
@@ -48,9 +54,10 @@ def tree(rule: Rule, *, wanted: bool = True) -> Node:
 def _condition(node: Condition, rule: Rule, wanted: bool) -> Node:
     if node.kind == "selection":
         found = _selection(rule.selections[node.label], wanted)
-        return Branch("and", (found,), node.label)
-    if node.kind == "not":
-        return Branch("and", tuple(_condition(c, rule, not wanted) for c in node.children))
+        return Branch("and", (found,), node.label if wanted else f"not {node.label}")
+    if node.kind == "not":  # of several: none of them
+        kind: Kind = "and" if wanted else "or"
+        return Branch(kind, tuple(_condition(c, rule, not wanted) for c in node.children))
     kind = node.kind if wanted else _OPPOSITE[node.kind]
     return Branch(kind, tuple(_condition(c, rule, wanted) for c in node.children))
 
@@ -67,42 +74,13 @@ def _selection(node: Group | Item, wanted: bool) -> Node:
 
 
 Proof = tuple[Claim, Claim]
+Facts = Mapping[str, tuple[Claim, ...]]
+"""What must hold anyway, by Sigma field."""
 
 
-def refuted(node: Node, single: Single, known: tuple[Claim, ...] = ()) -> Proof | None:
+def refuted(node: Node, single: Single) -> Proof | None:
     """Return two claims that exclude each other in every way to make the node true, else None."""
-    if isinstance(node, Claim):
-        return _clash((*known, node), single)
-    if node.kind == "or":
-        proofs = [refuted(child, single, known) for child in node.children]
-        return proofs[0] if all(proofs) else None
-    claims, branches = _flat(node)
-    together = (*known, *claims)
-    proof = _clash(together, single)
-    for branch in branches:
-        proof = proof or refuted(branch, single, together)
-    return proof
-
-
-def _flat(node: Branch) -> tuple[list[Claim], list[Branch]]:
-    """Return the claims that must all hold, and the `or` branches beside them."""
-    claims: list[Claim] = []
-    branches: list[Branch] = []
-    stack: list[Node] = [*node.children]
-    while stack:
-        one = stack.pop()
-        if isinstance(one, Claim):
-            claims.append(one)
-        elif one.kind == "and" or len(one.children) == 1:
-            stack.extend(one.children)
-        else:
-            branches.append(one)
-    return claims, branches
-
-
-def claims(node: Node) -> list[Claim]:
-    """Return claims that hold whenever the node does: those that no `or` stands above."""
-    return _flat(Branch("and", (node,)))[0]
+    return _Search(single).refuted(node, {})
 
 
 def dead(node: Node, single: Single) -> Iterator[tuple[str, Proof]]:
@@ -115,28 +93,76 @@ def dead(node: Node, single: Single) -> Iterator[tuple[str, Proof]]:
     yield from chain.from_iterable(dead(child, single) for child in node.children)
 
 
-def _clash(claims: tuple[Claim, ...], single: Single) -> Proof | None:
-    fields: dict[str, list[Claim]] = {}
-    for claim in claims:
-        if claim.item.field is not None:
-            fields.setdefault(claim.item.field, []).append(claim)
-    for field, mine in fields.items():
-        if len(mine) > 1:
-            alone = single(field)
-            for place, one in enumerate(mine):
-                for other in mine[:place]:
-                    if _exclude(one, other, alone):
-                        return other, one
-    return None
+def claims(node: Node) -> list[Claim]:
+    """Return claims that hold whenever the node does: those that no `or` stands above."""
+    return _flat((node,))[0]
 
 
-def _exclude(one: Claim, other: Claim, alone: bool) -> bool:
-    if one.wanted and other.wanted:
-        return all(_apart(a, b, alone) for a in one.patterns for b in other.patterns)
-    if one.wanted == other.wanted:
-        return False
-    yes, no = (one, other) if one.wanted else (other, one)
-    return all(any(_within(a, b) for b in no.patterns) for a in yes.patterns)
+def _flat(nodes: Iterable[Node]) -> tuple[list[Claim], list[Branch]]:
+    """Return the claims in nodes that must all hold, and the `or` branches beside them."""
+    claims: list[Claim] = []
+    branches: list[Branch] = []
+    stack = [*nodes][::-1]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, Claim):
+            claims.append(one)
+        elif one.kind == "and" or len(one.children) == 1:
+            stack.extend(reversed(one.children))
+        else:
+            branches.append(one)
+    return claims, branches
+
+
+class _Search:
+    """A search for claims that exclude each other; when it has gone on too long, there are none."""
+
+    def __init__(self, single: Single) -> None:
+        self._single = single
+        self._left = MAX_COMPARED
+
+    def refuted(self, node: Node, known: Facts) -> Proof | None:
+        if isinstance(node, Claim):
+            return self._clash(node, known)
+        if node.kind == "or":
+            return self._all_refuted(node, known)
+        claims, branches = _flat((node,))
+        together = dict(known)
+        for claim in claims:
+            if proof := self._clash(claim, together):
+                return proof
+            if claim.item.field is not None:
+                mine = together.get(claim.item.field, ())
+                together[claim.item.field] = (*mine, claim)[:MAX_LINES]
+        found = (self.refuted(branch, together) for branch in branches)
+        return next(filter(None, found), None)
+
+    def _all_refuted(self, node: Branch, known: Facts) -> Proof | None:
+        first: Proof | None = None
+        for child in node.children:
+            proof = self.refuted(child, known)
+            if proof is None:
+                return None
+            first = first or proof
+        return first
+
+    def _clash(self, claim: Claim, known: Facts) -> Proof | None:
+        field = claim.item.field
+        if field is None or field not in known:
+            return None
+        alone = self._single(field)
+        found = (other for other in known[field] if self._exclude(claim, other, alone))
+        other = next(found, None)
+        return None if other is None else (other, claim)
+
+    def _exclude(self, one: Claim, other: Claim, alone: bool) -> bool:
+        self._left -= len(one.patterns) * len(other.patterns)
+        if self._left < 0 or not (one.wanted or other.wanted):
+            return False
+        if one.wanted and other.wanted:
+            return all(_apart(a, b, alone) for a in one.patterns for b in other.patterns)
+        yes, no = (one, other) if one.wanted else (other, one)
+        return all(any(_within(a, b) for b in no.patterns) for a in yes.patterns)
 
 
 def _within(inner: Pattern, outer: Pattern) -> bool:
@@ -145,10 +171,9 @@ def _within(inner: Pattern, outer: Pattern) -> bool:
         return True
     if not (isinstance(inner, Text) and isinstance(outer, Text)):
         return False
-    if inner.cased and not outer.cased and (plain := inner.only) is not None:
-        return outer.matches(Value(plain))
-    plain = inner.only
-    return plain is not None and inner.cased == outer.cased and outer.matches(Value(plain))
+    if inner.only is None or (outer.cased and not inner.cased):
+        return False
+    return outer.matches(Value(inner.only))
 
 
 def _apart(a: Pattern, b: Pattern, alone: bool) -> bool:

@@ -1,6 +1,7 @@
 """The load report's warnings: each is right, has its line, and near misses have none."""
 
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ fields:
   one: [file.name]
   same: [file.path]
   many: [tags]
+  mixed: [file.name, tags]
 logsources:
   - logsource: {product: test}
     events: [{event.dataset: test}]
@@ -51,6 +53,7 @@ NEVER = [
 ]
 POSSIBLE = [
     "s: {many: a}\nt: {many: b}\ncondition: s and t",  # a list has both
+    "s: {mixed: a}\nt: {mixed: b}\ncondition: s and t",  # it may come from the list
     "s: {one: a}\nt: {one: [b, A]}\ncondition: s and t",
     "s:\n  one|startswith: ab\nt:\n  one|startswith: abc\ncondition: s and t",
     "s:\n  one|contains: a\nt:\n  one|contains: b\ncondition: s and t",
@@ -134,6 +137,36 @@ def test_a_field_that_the_events_do_not_have(tmp_path: Path) -> None:
     anything = "s: {Whatever: a}\ncondition: s"
     unlisted = "{product: windows, service: hyper-v-worker}"
     assert remarks(tmp_path, anything, logsource=unlisted) == [], "no table, no word"
+
+
+def test_what_is_always_true_is_not_called_impossible(tmp_path: Path) -> None:
+    """`not s` is what can never be true."""
+    detection = "s:\n  - {one: a}\n  - {one|neq: a}\nt: {same: b}\ncondition: t or not s"
+    (found,) = remarks(tmp_path, detection)
+    assert (found.kind, found.line) == ("dead", 5)
+    assert found.message.startswith("not s can never be true")
+
+
+@pytest.mark.parametrize(
+    "detection",
+    [
+        "s:\n  one: [{all}]\nt:\n  one: [{other}]\ncondition: s and t",
+        "s:\n  one: [{all}]\nt:\n  one: [{other}]\ncondition: s and not t",
+        "s:\n  one|contains|all: [{all}]\ncondition: s",
+        "s:\n  many|contains|all: [{some}]\nt:\n  many: [{all}]\ncondition: s and t",
+        "s:\n  many|contains|all: [{some}]\nt:\n{maps}\ncondition: s and t",
+    ],
+)
+def test_a_hostile_rule_is_checked_in_bounded_time(tmp_path: Path, detection: str) -> None:
+    values = [f"value {n} x" for n in range(10_000)]
+    text = detection.replace("{all}", ", ".join(values)).replace("{some}", ", ".join(values[:300]))
+    text = text.replace("{other}", ", ".join(f"other {n}" for n in range(10_000)))
+    text = text.replace("{maps}", "\n".join(f"  - {{many: {one}}}" for one in values[:5_000]))
+    (loaded,) = load_text(tmp_path, rule(text)).rules
+    started = time.process_time()
+    refuted(tree(loaded), lambda field: field == "one")
+    refuted(tree(loaded, wanted=False), lambda field: field == "one")
+    assert time.process_time() - started < 5
 
 
 WINDOWS = "{product: windows, service: %s}"
