@@ -2,8 +2,8 @@
 
 One thread reads, parses and keeps the ledger; `IN_FLIGHT` others wait for the store. What the store
 refuses for what it is becomes a dead letter; everything else is tried again with full jitter, while
-other parcels go on. A store that is silent or lets nobody in stops the sending, never the
-receiving: the spool takes what comes.
+other parcels go on. A dataset that is not taken waits in the spool and holds nobody up. A store
+that is silent or lets nobody in stops the sending, never the receiving: the spool takes what comes.
 """
 
 import logging
@@ -13,42 +13,35 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import zip_longest
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from threading import Thread
 from typing import Any, Final
 
+from collectors.sender.closings import FIRST_WAIT, LONGEST_WAIT, Closings
 from collectors.sender.dead_letters import DeadLetters
-from collectors.sender.ledger import Ledger, Parcel, by_input
+from collectors.sender.ledger import FRAMES, Ledger, Load, Parcel
 from collectors.sender.losses import DATASET, EVERY, loss_event, losses
+from collectors.sender.reading import Reading
 from collectors.sender.understanding import Understanding
 from collectors.spool.spool import LAZY, Spool
 from soc.errors import SocError, StoreError
 from soc.model.event import Event
 from soc.model.time import iso
-from soc.store.base import Busy, Late, Silent, Store, Unsettled, Verdict
+from soc.store.base import Busy, Late, Silent, Store, Unsettled, Verdict, dataset
 
 log = logging.getLogger("soc.collect")
 
 IN_FLIGHT: Final = 2
-FRAMES: Final = 1_000
-"""Frames of a parcel."""
-BYTES: Final = 1 << 20
-"""Bytes of frames of a parcel, about: as events they are some times larger."""
-READ: Final = 250
-"""Frames read at once: between two looks at the size of a parcel."""
 WAITING: Final = 20_000
 """Events in memory, at most about; what comes after them stays in the spool."""
 IDLE: Final = 0.05
-FIRST_WAIT: Final = 0.2
-LONGEST_WAIT: Final = 30.0
 SLOWLY: Final = 30.0
 """Seconds between two tries where a person has to do something first."""
 LINGER: Final = 5.0
 """Seconds that a stop waits for answers; what has none then is sent again at the next start."""
 
-Answer = tuple[Parcel, list[Verdict] | Exception]
+Answer = tuple[Load, list[Verdict] | Exception]
 
 
 @dataclass(slots=True)
@@ -78,14 +71,15 @@ class Sender:
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.spool.checkpoint, self.spool.notes)
-        # What a process before this one had read may have been sent: the answer died with it.
-        self._again_below = self.spool.committed
+        self.closings = Closings(self.clock, self.now, self.spread)
+        self._reading = Reading(self.spool, self.understanding)
         self._flying = 0
         self._landed: SimpleQueue[Answer] = SimpleQueue()
-        self._waiting: list[Parcel] = []
+        self._waiting: list[Load] = []
         self.closed = False
         self._told_at = -EVERY
         self._settled_at, self._lagging = 0.0, False
+        self._turn = False
         self._most: int | None = None
         """Events that go at once, None for all: a slow line carries so many in time."""
 
@@ -110,11 +104,12 @@ class Sender:
         busy = self._land(0)
         self._settle()
         while self._flying < IN_FLIGHT and self.now() >= self.trouble.until:
-            parcel = self._next()
-            if parcel is None:
+            load = self._next()
+            if load is None:
                 break
-            self._launch(parcel)
             busy = True
+            if not self._launch(load):
+                break
         return busy
 
     def _settle(self) -> None:
@@ -140,6 +135,7 @@ class Sender:
             "spool": self.spool.status(),
             "settled": dict(self.ledger.frames),
             "events": self.ledger.figures(),
+            "closed": self.closings.figures(self.ledger.away()),
             "trouble": self.trouble.text,
             "trouble_since": self.trouble.since,
         }
@@ -150,137 +146,158 @@ class Sender:
         else:
             stop.wait(IDLE)
 
-    def _next(self) -> Parcel | None:
-        """Return what is due again, else new frames, None when there is nothing."""
+    def _next(self) -> Load | None:
+        """Return what is due again, else what was held or is new, None for nothing."""
         at = self.now()
-        for index, parcel in enumerate(self._waiting):
-            if parcel.due <= at:
+        for index, load in enumerate(self._waiting):
+            if load.due <= at:
                 return self._waiting.pop(index)
+        self._turn = not self._turn
+        if self._turn:  # by turns: what had waited long must not make the rest wait
+            return self._held(at) or self._new()
+        return self._new() or self._held(at)
+
+    def _new(self) -> Load | None:
         if self.ledger.waiting >= WAITING:
             return None
-        new = self._loss() or self._read()
-        if new is not None:
-            self.ledger.take(new)
-        return new
+        new = self._loss() or self._reading.next(self.ledger.behind)
+        return None if new is None else self.ledger.take(*new)
 
-    def _read(self) -> Parcel | None:
-        mark = start = self.ledger.behind
-        events: list[Event] = []
-        frames: dict[str, int] = {}
-        size = 0
-        while mark - start < FRAMES and size < BYTES:
-            records = self.spool.read(mark, READ)
-            if not records:
-                break
-            mark = records[-1][0] + 1
-            size += sum(len(record.frame.raw) for _, record in records)
-            for name, many in by_input(records).items():
-                frames[name] = frames.get(name, 0) + many
-            events += self.understanding.events(records)
-        if mark == start:
+    def _held(self, at: float) -> Load | None:
+        """Return events that were held: of a dataset that is open again, or for a try."""
+        tried = self.closings.due(at)
+        if tried is not None:
+            return self._release(tried, tried) if self.ledger.held[tried] else None
+        if self.ledger.waiting >= WAITING:
             return None
-        return Parcel(mark, frames, events, again=start < self._again_below)
+        open_ = (n for n, many in self.ledger.held.items() if many and n not in self.closings)
+        name = next(open_, None)
+        return None if name is None else self._release(name)
 
-    def _loss(self) -> Parcel | None:
+    def _release(self, name: str, tried: str = "") -> Load | None:
+        parcel = self.ledger.oldest(name)
+        if parcel is None:
+            return None
+        events = self._reading.again(parcel)
+        if len(events) != parcel.parsed:
+            log.error("%s: records that waited in the spool are not what they were", name)
+        load = self.ledger.release(parcel, name, events)
+        load.tried = tried
+        return load
+
+    def _loss(self) -> tuple[Parcel, list[Event]] | None:
         """Return the event that tells of a loss, at most every so many seconds."""
         if self.now() - self._told_at < EVERY or self.ledger.telling:
             return None
         self._told_at = self.now()
         known = losses(self.spool.status(), self.ledger.events["dead-lettered"])
         made = loss_event(
-            known, self.ledger.told, key=self.key, observer=self.observer, at=self.clock()
+            known, self.ledger.heard, key=self.key, observer=self.observer, at=self.clock()
         )
         if made is None:
             return None
         log.error("%s", made["message"])
-        return Parcel(self.ledger.behind, {}, [made], again=True, notes=known)
+        mark = self.ledger.behind
+        return Parcel(mark, mark, {}, again=True, notes=known), [made]
 
-    def _launch(self, parcel: Parcel) -> None:
-        if not parcel.events:  # frames that were no events: there is nothing to send
-            return
+    def _launch(self, load: Load) -> bool:
+        """Send a load; return False when there is nothing of it to be sent."""
+        if self.closings:
+            self.ledger.hold(load, lambda name: name != load.tried and name in self.closings)
+        if not load.events:  # frames that were no events, or that have to wait
+            return False
         at = self.clock()
-        for event in parcel.events:
+        some = load.events[: load.portion][: self._most]
+        for event in some:
             event["event.ingested"] = iso(at)
+        load.sent = len(some)
         self._flying += 1
-        # A thread for each parcel: one that hangs must not keep the process from ending.
-        Thread(target=self._send, args=(parcel, at), name="send", daemon=True).start()
+        # A thread for each load: one that hangs must not keep the process from ending.
+        Thread(target=self._send, args=(load, some, at), name="send", daemon=True).start()
+        return True
 
-    def _send(self, parcel: Parcel, at: datetime) -> None:
+    def _send(self, load: Load, some: list[Event], at: datetime) -> None:
         answer: list[Verdict] | Exception
         try:
-            some = self._share(parcel)
-            answer = self.store.append(some, now=at, again=parcel.again, patient=False)
+            answer = self.store.append(some, now=at, again=load.parcel.again, patient=False)
         except Exception as error:
             answer = error
-        self._landed.put((parcel, answer))
-
-    def _share(self, parcel: Parcel) -> list[Event]:
-        """Return what of a parcel goes at once."""
-        return parcel.events[: parcel.portion][: self._most]
+        self._landed.put((load, answer))
 
     def _land(self, seconds: float) -> bool:
         """Take in the answers that have come, waiting so long for the first."""
         found = False
         with suppress(Empty):
             while self._flying:
-                parcel, answer = (
+                load, answer = (
                     self._landed.get(timeout=seconds) if seconds else (self._landed.get_nowait())
                 )
                 seconds, found = 0, True
                 try:
-                    self._take_in(parcel, answer)
+                    self._take_in(load, answer)
                 except BaseException:  # the dead letters cannot be written: look at it again
-                    self._landed.put((parcel, answer))
+                    self._landed.put((load, answer))
                     raise
                 self._flying -= 1
         return found
 
-    def _take_in(self, parcel: Parcel, answer: list[Verdict] | Exception) -> None:
+    def _take_in(self, load: Load, answer: list[Verdict] | Exception) -> None:
         if isinstance(answer, list):
-            self._judge(parcel, answer)
+            self._judge(load, answer)
             self.trouble = Trouble()
             if self._most is not None:
                 self._most = 2 * self._most if self._most < FRAMES else None
-            if parcel.events:
-                parcel.portion = None
-                self._waiting.append(parcel)
+            if load.events:
+                load.portion = None
+                self._waiting.append(load)
         elif isinstance(answer, SocError):
             if isinstance(answer, Unsettled):
-                self._judge(parcel, answer.verdicts)
-            self._retry(parcel, answer)
+                self._judge(load, answer.verdicts, answer.closed)
+            self._retry(load, answer)
         else:
-            self._broken(parcel, answer)
+            self._broken(load, answer)
+        load.tried = ""
 
-    def _broken(self, parcel: Parcel, error: Exception) -> None:
+    def _broken(self, load: Load, error: Exception) -> None:
         """Find the event that breaks the sending itself: it must not stop the others."""
-        size = len(self._share(parcel))
-        if size == 1:
+        if load.sent == 1:
             reason = f"our bug: {type(error).__name__}"
             log.error("an event could not be sent, it is a dead letter: %s", reason)
-            self._judge(parcel, [Verdict("", "rejected", reason)])
-        parcel.portion = None if size == 1 else size // 2
-        if parcel.events:
-            self._waiting.append(parcel)
+            self._judge(load, [Verdict("", "rejected", reason)])
+        load.portion = None if load.sent == 1 else load.sent // 2
+        if load.events:
+            self._waiting.append(load)
 
-    def _judge(self, parcel: Parcel, verdicts: Sequence[Verdict | None]) -> None:
-        """Count verdicts; the events that have none stay in the parcel."""
-        left: list[Event] = []
+    def _judge(
+        self,
+        load: Load,
+        verdicts: Sequence[Verdict | None],
+        closed: Mapping[str, str] = {},
+    ) -> None:
+        """Count verdicts; the events that have none stay in the load."""
         refused: list[tuple[Event, str]] = []
-        outcomes: list[str] = []
-        for event, verdict in zip_longest(parcel.events, verdicts):
+        outcomes: list[str | None] = []
+        taken: set[str] = set()
+        for event, verdict in zip(load.events, verdicts, strict=False):
             if verdict is None:
-                left.append(event)
-            elif verdict.outcome == "rejected":
+                outcomes.append(None)
+                continue
+            taken.add(dataset(event))
+            if verdict.outcome == "rejected":
                 refused.append((event, verdict.reason))
                 outcomes.append("dead-lettered")
             else:
                 outcomes.append("stored" if verdict.outcome == "created" else "duplicate")
         if refused:  # durable before it counts
             self.letters.put(refused, self.clock())
-            self._tell_own(parcel, refused)
-        for outcome in outcomes:
-            parcel.count(outcome)
-        parcel.events = left
+            self._tell_own(load.parcel, refused)
+        self.ledger.judged(load, outcomes)
+        for name in taken - closed.keys():
+            self.closings.reopen(name)
+        for name, why in closed.items():
+            self.closings.close(name, why)
+        if self.closings:
+            self.ledger.hold(load, self.closings.__contains__)
 
     def _tell_own(self, parcel: Parcel, refused: list[tuple[Event, str]]) -> None:
         """An event about a loss that is refused itself must not cause the next one."""
@@ -289,18 +306,20 @@ class Sender:
             told: Mapping[str, int] = parcel.notes
             parcel.notes = {**told, "dead-lettered": told.get("dead-lettered", 0) + own}
 
-    def _retry(self, parcel: Parcel, error: SocError) -> None:
-        parcel.attempts += 1
-        parcel.again |= isinstance(error, Silent)
-        self._waiting.append(parcel)
-        if isinstance(error, Busy):
-            most = min(FIRST_WAIT * 2**parcel.attempts, LONGEST_WAIT)
-            parcel.due = self.now() + self.spread(0, most)
-        elif isinstance(error, Silent):
+    def _retry(self, load: Load, error: SocError) -> None:
+        load.attempts += 1
+        if load.events:
+            self._waiting.append(load)
+        if isinstance(error, Silent):
+            load.parcel.again = True
             if isinstance(error, Late):
-                self._most = max(len(self._share(parcel)) // 2, 1)
+                self._most = max(load.sent // 2, 1)
             most = min(FIRST_WAIT * 2 ** min(self.trouble.failures + 1, 10), LONGEST_WAIT)
             self._stopped(error, self.spread(0, most))
+        elif isinstance(error, Busy) or (isinstance(error, Unsettled) and error.closed):
+            self.trouble = Trouble()
+            most = min(FIRST_WAIT * 2 ** min(load.attempts, 10), LONGEST_WAIT)
+            load.due = self.now() + self.spread(0, most)
         else:
             self._stopped(error, SLOWLY)
 

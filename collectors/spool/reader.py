@@ -45,9 +45,7 @@ class Reader:
         `segments` are those there are, oldest first.
         """
         if after != self._at or self._reading is None:
-            self.close()
-            self._at = after
-            self._open(_holding(segments, after))
+            self._go(_holding(segments, after), after)
         found: list[tuple[int, Record]] = []
         while len(found) < limit and self._at < until:
             if self._block is None and not self._advance(segments):
@@ -61,6 +59,14 @@ class Reader:
         if self._reading is not None:
             self._reading.close()
         self._at, self._reading, self._block, self._places = -1, None, None, []
+
+    def _go(self, segment: Segment | None, after: int) -> None:
+        """Go to a frame: on in the same segment, else from the beginning of its own."""
+        here = self._reading.segment.path if self._reading is not None else None
+        if segment is None or segment.path != here or after < self._at:
+            self.close()
+            self._open(segment)
+        self._at, self._places = after, []
 
     def _take(self, limit: int, until: int) -> Iterator[tuple[int, Record]]:
         block = self._block

@@ -73,6 +73,7 @@ class Spool:
         self._quarantine = Quarantine(folder)
         self._damage: dict[int, Damage] = {}
         self._reader = Reader(found.checkpoint.mark, self._found_damage)
+        self._again = Reader(found.checkpoint.mark, lambda damage: None)
 
     @classmethod
     def open(
@@ -165,18 +166,20 @@ class Spool:
         found: Mapping[str, Any] | None = self._state.positions.get(name)
         return found
 
-    def read(self, after: int, limit: int) -> list[tuple[int, Record]]:
+    def read(self, after: int, limit: int, *, again: bool = False) -> list[tuple[int, Record]]:
         """Return up to `limit` durable records from a mark on, each with its sequence number.
 
         The next read begins at the last number + 1. Damage is stepped over: it becomes part of
-        the status when it is settled. Raises StoreError when the disk refuses.
+        the status when it is settled. What was read before is read `again` without that, and
+        without moving on. Raises StoreError when the disk refuses.
         """
+        reader = self._again if again else self._reader
         with self._lock:
             segments, until = list(self._segments), self._committed
         try:
-            return self._reader.read(segments, after, until, limit)
+            return reader.read(segments, after, until, limit)
         except OSError as error:
-            self._reader.close()
+            reader.close()
             raise StoreError(
                 f"the spool cannot be read: {error.strerror}", where=str(self.folder)
             ) from error
@@ -220,6 +223,7 @@ class Spool:
             if self._checkpoint.sequence > self._saved:
                 self._save()
         self._reader.close()
+        self._again.close()
         self._tail.leave()
         self._owner.close()
 

@@ -291,6 +291,9 @@ def _collector(state: Path) -> Checks:
         yield Check("collector", "failure", text, _("keep the spool and report this"))
     if found["trouble"]:
         yield Check("collector", "failure", found["trouble"], "soc collect status")
+    for name, known in found.get("closed", {}).items():
+        text = _("{dataset} is not sent: {why}").format(dataset=name or "-", why=known["why"])
+        yield Check("collector", "failure", text, "soc collect status")
     if found["spool"]["problem"]:
         yield Check("spool", "failure", found["spool"]["problem"], _("make room on the disk"))
     waiting = _("{pending} records wait in the spool, {lost} were damaged")

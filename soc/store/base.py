@@ -34,10 +34,13 @@ class Unsettled(StoreError):
     """Documents have no verdict yet: nothing is lost, append them again.
 
     `verdicts` has those that were given, in order and None where there is none; empty: none was.
+    `closed` says of which datasets nothing is taken, and why, while others may go on: what keeps
+    those out concerns nobody else. Empty: it is the store as a whole.
     A store that is wrong in itself (damaged, not set up) raises a plain StoreError.
     """
 
     verdicts: Sequence[Verdict | None] = ()
+    closed: Mapping[str, str] = {}
 
 
 class Busy(Unsettled):
@@ -54,6 +57,12 @@ class Late(Silent):
 
 class Denied(Unsettled):
     """The store does not let this key in: a person has to do something."""
+
+
+def dataset(event: Event) -> str:
+    """Return what `Unsettled.closed` calls the dataset of an event."""
+    found = event.get("event.dataset")
+    return found if isinstance(found, str) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def test_a_full_disk_of_the_server_is_waited_for(
     block = {"index.blocks.read_only_allow_delete": True}
     cluster.ask("PUT", f"{stream}/_settings", block)
     node.receive([line(n) for n in range(100, 3_000)], at=100)
-    node.until(lambda: node.sender.ledger.waiting == 2_900)
+    node.until(lambda: node.sender.ledger.away()["sshd"] == 2_900)
     tried = node.clock.seconds
     node.until(lambda: node.clock.seconds > tried + 30)
     assert node.letters.count() == 0

@@ -80,6 +80,7 @@ class Node:
     def crash(self) -> None:
         self.spool._owner.close()
         self.spool._reader.close()
+        self.spool._again.close()
         self.letters.close()
         self.start()
 

@@ -18,7 +18,7 @@ def command(
 
     For each input: records received = settled + pending; then where the events are:
     emitted = stored + there already + dead letters + queued. Exits with 1 when something does not
-    balance, or nothing can be sent.
+    balance, or a dataset or nothing at all can be sent.
 
     \b
     Example: soc collect status
@@ -47,10 +47,34 @@ def command(
                 since=found["trouble_since"], why=found["trouble"]
             )
         )
+    closed = found.get("closed", {})
+    for name, known in closed.items():
+        note(
+            _("{dataset} is not sent since {since}, {count} events of it wait: {why}").format(
+                dataset=name or "-",
+                since=known["since"],
+                count=known["waiting"],
+                why=known["why"],
+            )
+        )
+    if closed:
+        note(_kept(found["spool"]))
     if found["spool"]["problem"]:
         note(_("not receiving: {why}").format(why=found["spool"]["problem"]))
-    if wrong or found["trouble"] or found["spool"]["problem"]:
+    if wrong or closed or found["trouble"] or found["spool"]["problem"]:
         raise typer.Exit(Exit.FINDINGS)
+
+
+def _kept(spool: dict[str, Any]) -> str:
+    """Say what a wait costs: the mark of the spool moves over settled records only."""
+    size, limit = spool["bytes"] / 1e6, spool["limit"]
+    if limit is None:
+        return _("what comes after it stays in the spool, {size:.0f} MB now, no limit set").format(
+            size=size
+        )
+    return _(
+        "what comes after it stays in the spool, {size:.0f} of {limit:.0f} MB now; then inputs wait"
+    ).format(size=size, limit=limit / 1e6)
 
 
 def _rows(found: dict[str, Any]) -> list[tuple[str, int]]:

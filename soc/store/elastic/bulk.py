@@ -1,9 +1,10 @@
 """Bulk requests: a verdict for every document, whatever happens to the request.
 
-201 created, 409 duplicate, 400/404/413 rejected; 429, 5xx and a blocked index are tried again
-with full jitter. A request that got no answer may have been carried out: its documents are sent
-again marked `resent`, so that the tail knows to look for second copies behind a rollover.
-Documents that have their verdict keep it when the others end in an error.
+201 created, 409 duplicate, 400/404/413 rejected; 429, 5xx and an index that takes nothing are tried
+again with full jitter. What the key may not add waits for a person, and keeps nobody else out. A
+request that got no answer may have been carried out: its documents are sent again marked `resent`,
+so that the tail knows to look for second copies behind a rollover. Documents that have their
+verdict keep it when the others end in an error.
 """
 
 import random
@@ -31,6 +32,15 @@ MAX_BYTES: Final = 5_000_000
 MAX_DOCUMENTS: Final = 2_000
 ATTEMPTS: Final = 8
 LONGEST_WAIT: Final = 10.0
+WAIT: Final = "20s"
+"""How long the server waits for a shard that is away before it says so of the document."""
+SHUT: Final = (
+    "cluster_block_exception",  # a full disk, an admin
+    "index_closed_exception",
+    "unavailable_shards_exception",
+    "validation_exception",  # no index can be made: the cluster has as many shards as it may
+)
+"""Errors of a document that are its index's: any other document would be refused as well."""
 
 
 @dataclass(slots=True)
@@ -42,6 +52,10 @@ class Item:
     line: bytes
     remake: Callable[[], bytes] | None = None
     verdict: Verdict | None = None
+    shut: str = ""
+    """Why its index takes nothing at the moment."""
+    denied: bool = False
+    """The key may not add to it."""
 
     def resend(self) -> None:
         """Mark the document as one that may be there already."""
@@ -73,6 +87,9 @@ class Bulk:
                 self._settle(part)
             except Busy as error:
                 busy = busy or error
+        if denied := next((item for item in items if item.denied), None):
+            where, hint = self.client.url, "soc store keys"
+            raise Denied(f"the key may not do this: {denied.shut}", where=where, hint=hint)
         if busy is not None:
             raise busy
 
@@ -109,7 +126,11 @@ class Bulk:
     def _request(self, items: Sequence[Item]) -> list[dict[str, Any]]:
         body = b"".join(b"%s\n%s\n" % (item.action, item.line) for item in items)
         answer = self.client.send(
-            "PUT", "/_bulk", body, filter_path="items.*.status,items.*.error,items.*._index"
+            "PUT",
+            "/_bulk",
+            body,
+            timeout=WAIT,
+            filter_path="items.*.status,items.*.error,items.*._index",
         )
         found = [next(iter(one.values())) for one in answer.get("items", [])]
         if len(found) != len(items):
@@ -119,25 +140,21 @@ class Bulk:
         return found
 
     def _judge(self, items: Sequence[Item], answers: Sequence[dict[str, Any]]) -> list[Item]:
-        """Give items their verdicts; return those that have none yet."""
+        """Give items their verdicts; return those that are worth another try."""
         again = []
-        denied = ""
         for item, answer in zip(items, answers, strict=True):
             status, error = int(answer["status"]), answer.get("error")
             kind = error.get("type", "") if isinstance(error, dict) else ""
+            item.denied = status in (401, 403) and kind not in SHUT
+            item.shut = told(error) if item.denied or kind in SHUT else ""
             if status in (200, 201):
                 item.verdict = Verdict(item.id, "created")
             elif status == 409:
                 item.verdict = Verdict(item.id, "duplicate")
-            elif status == 429 or status >= 500 or kind == "cluster_block_exception":
+            elif status == 429 or status >= 500 or kind in SHUT:
                 again.append(item)
-            elif status in (401, 403):
-                denied = told(error)
-            else:
+            elif not item.denied:
                 item.verdict = Verdict(item.id, "rejected", told(error))
-        if denied:
-            where, hint = self.client.url, "soc store keys"
-            raise Denied(f"the key may not do this: {denied}", where=where, hint=hint)
         return again
 
     def _halve(self, items: Sequence[Item], reason: StoreError) -> None:

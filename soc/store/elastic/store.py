@@ -105,6 +105,7 @@ class ElasticStore:
             self._send([one for one in outcomes if isinstance(one, Item)], now, patient)
         except base.Unsettled as error:
             error.verdicts = [one.verdict if isinstance(one, Item) else one for one in outcomes]
+            error.closed = _closed(documents, outcomes)
             raise
         if position is not None:
             work.save_position(self._client, self._names, position.name, position.payload)
@@ -281,6 +282,19 @@ class ElasticStore:
     def close(self) -> None:
         """Give back connections; the store must not be used afterwards."""
         self._client.raw.close()
+
+
+def _closed(documents: Sequence[Event], outcomes: Sequence[base.Verdict | Item]) -> dict[str, str]:
+    """Return the datasets whose index takes nothing, and why."""
+    shut: dict[str, str] = {}
+    taken: set[str] = set()
+    for event, one in zip(documents, outcomes, strict=True):
+        if isinstance(one, Item):
+            if one.verdict is None and one.shut:
+                shut.setdefault(base.dataset(event), one.shut)
+            elif one.verdict is not None and one.verdict.outcome != "rejected":
+                taken.add(base.dataset(event))
+    return {name: why for name, why in shut.items() if name not in taken}
 
 
 def _verdict(one: base.Verdict | Item) -> base.Verdict:
