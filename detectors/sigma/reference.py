@@ -28,8 +28,9 @@ class Reference:
         self.errors: Counter[str] = Counter()
         """Rule id -> events on which the rule failed unexpectedly (a bug of ours)."""
         self._routes: list[Candidate] = []
+        routes = {one: pipelines.route(one) for one in {rule.logsource for rule in self.rules}}
         for rule in self.rules:
-            route = pipelines.route(rule.logsource)
+            route = routes[rule.logsource]
             if route is not None:
                 self._routes.append((rule, route.sources))
         self._tested = pipelines.tested
@@ -89,11 +90,15 @@ class Reference:
 
     def served_by(self, delivering: tuple[Source, ...]) -> list[Candidate]:
         """Return the rules that these sources serve, with one source for each way of naming."""
+        serving: dict[tuple[Source, ...], tuple[Source, ...]] = {}
         found = []
         for rule, sources in self._routes:
-            here = tuple(source for source in sources if source in delivering)
+            here = serving.get(sources)
+            if here is None:
+                here = _different(tuple(source for source in sources if source in delivering))
+                serving[sources] = here
             if here:
-                found.append((rule, _different(here)))
+                found.append((rule, here))
         return found
 
 

@@ -45,7 +45,7 @@ def necessary(pattern: Pattern, slot: Slot) -> Options:
 def _usable(lit: Lit) -> bool:
     if not lit.text and not (lit.start and lit.end):
         return False
-    return not any("\ud800" <= char <= "\udfff" for char in lit.text)
+    return lit.text.isascii() or not any("\ud800" <= char <= "\udfff" for char in lit.text)
 
 
 def _whole(slot: Slot, text: str) -> Lit:
