@@ -7,7 +7,6 @@ decoded, and lines in which an escape could hide a keyword are decoded as a whol
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -68,40 +67,54 @@ class _LinePlan:
         self._decode = shape.decode
         self._read = gather_attributes(plan.slots, shape.attribute)
 
-    def evaluate(self, lines: Sequence[bytes], *, worded: bool) -> list[list[Finding] | None]:
-        """Return the findings of each line, None for one that is not flat.
+    def judge(
+        self,
+        lines: Sequence[bytes],
+        places: Sequence[int],
+        results: list[list[Finding]],
+        *,
+        worded: bool,
+    ) -> list[int]:
+        """Put the findings of the lines at some places into `results`.
 
-        `worded`: whether a keyword may be in one of them, or an escape that could hide one.
+        Returns the places of those that are not flat. `worded`: whether a keyword may be in one of
+        them, or an escape that could hide one.
         """
         plan, decode, read = self.plan, self._decode, self._read
         worded = worded and plan.words is not None
-        results: list[list[Finding] | None] = [None] * len(lines)
-        places: list[int] = []
+        flat: list[int] = []
         rows: list[Values] = []
         bits: list[int] = []
         whole: list[int] = []
-        for place, line in enumerate(lines):
+        odd: list[int] = []
+        for place in places:
+            line = lines[place]
             if worded and (plan.numeric or hiding(line)):
                 whole.append(place)
                 continue
             try:
                 rows.append(read(decode(line)))
             except _UNREAD:
+                odd.append(place)
                 continue
-            places.append(place)
-            bits.append(plan.in_line(line) if worded else plan.base)
-        for place, numbers in zip(places, plan.holding(rows, bits), strict=True):
-            if numbers is None:
+            flat.append(place)
+            if worded:
+                bits.append(plan.in_line(line))
+        for number, holding in plan.holding(rows, bits or [plan.base] * len(rows)):
+            place = flat[number]
+            if holding is None:
                 whole.append(place)
-            elif numbers:
-                with suppress(orjson.JSONDecodeError):
-                    results[place] = plan.findings(numbers, _event(lines[place]))
-            else:
-                results[place] = []
+                continue
+            try:
+                results[place] = plan.findings(holding, _event(lines[place]))
+            except orjson.JSONDecodeError:
+                odd.append(place)
         for place in whole:
-            with suppress(orjson.JSONDecodeError):
+            try:
                 (results[place],) = plan.evaluate((_event(lines[place]),), worded=worded)
-        return results
+            except orjson.JSONDecodeError:
+                odd.append(place)
+        return odd
 
 
 def _event(line: bytes) -> dict[str, Any]:
@@ -145,10 +158,9 @@ class Lines:
                 worded[plan.plan.words] += [lines[place] for place in places]
         suspect = {words for words, some in worded.items() if words.may_be_in(b"\n".join(some))}
         for plan, places in routed.items():
-            some = [lines[place] for place in places]
             maybe = plan.plan.numeric or plan.plan.words in suspect
-            for place, found in zip(places, plan.evaluate(some, worded=maybe), strict=True):
-                results[place] = self._nested(lines[place]) if found is None else found
+            for place in plan.judge(lines, places, results, worded=maybe):
+                results[place] = self._nested(lines[place])
         return results
 
     def _nested(self, line: bytes) -> list[Finding]:

@@ -32,7 +32,6 @@ _PLAIN: Final = frozenset({str, int, bool, type(None)})
 
 Holding = Sequence[int] | None
 """The rules that hold by their numbers in a plan, None when the reference must decide."""
-_NOTHING: Final[Sequence[int]] = ()
 _IN_NUMBERS: Final = frozenset("0123456789.e+-xabcdfin")
 
 
@@ -92,42 +91,51 @@ class Plan:
 
         `worded`: whether a keyword may be in one of them.
         """
-        results: list[list[Finding] | None] = [None] * len(events)
+        results: list[list[Finding]] = [[] for _ in events]
         places: list[int] = []
         rows: list[Values] = []
         bits: list[int] = []
         for place, event in enumerate(events):
+            own: int | None = self.base
             if self.prefixes and not event.keys().isdisjoint(self.prefixes):
+                own = None
+            elif worded and self.words is not None:
+                own = self._keyworded(event)
+            if own is None:
+                results[place] = self.irregular(event)
                 continue
-            own = self._keyworded(event) if worded and self.words is not None else self.base
-            if own is not None:
-                places.append(place)
-                rows.append(self._read(event.get))
-                bits.append(own)
-        for place, numbers in zip(places, self.holding(rows, bits), strict=True):
-            if numbers is not None:
-                results[place] = self.findings(numbers, events[place]) if numbers else []
-        return [
-            self.irregular(event) if found is None else found
-            for event, found in zip(events, results, strict=True)
-        ]
+            places.append(place)
+            rows.append(self._read(event.get))
+            bits.append(own)
+        for number, holding in self.holding(rows, bits):
+            event = events[place := places[number]]
+            if holding is None:
+                results[place] = self.irregular(event)
+            else:
+                results[place] = self.findings(holding, event)
+        return results
 
-    def holding(self, rows: Sequence[Values], bits: Sequence[int]) -> list[Holding]:
-        """Return for each event which rules hold, by the values of all slots; unsure ones too.
+    def holding(self, rows: Sequence[Values], bits: Sequence[int]) -> list[tuple[int, Holding]]:
+        """Return the events on which rules hold, by their number, and which; unsure rules too.
 
-        None when a value is not plain, so that the reference must decide. `bits`: `base` for each
-        event, with those of keywords.
+        None for the rules when a value is not plain, so that the reference must decide. `rows`: the
+        values of all slots; `bits`: `base` for each event, with those of keywords.
         """
+        found: list[tuple[int, Holding]] = []
+        texts = rows
         try:
-            found = list(map(self._decided, self._sifted(rows, bits), rows))
-            texts = rows
+            lefts = self._sifted(rows, bits)
         except TypeError:  # not all values are text
             known = [plain(row) for row in rows]
             texts = [self._blank if one is None else one[1] for one in known]
-            found = [
-                None if one is None or left is None else self._deciding(left, *one)
-                for left, one in zip(self._sifted(texts, bits), known, strict=True)
-            ]
+            sifted = self._sifted(texts, bits)
+            pairs = zip(known, sifted, strict=True)
+            lefts = [None if one is None else left for one, left in pairs]
+        for number, left in enumerate(lefts):
+            if left != 0:
+                holding = None if left is None else self._decided(left, rows[number])
+                if holding is None or holding:
+                    found.append((number, holding))
         if self._sample is not None:  # at the end: it changes what bits mean
             self._learn(self._sample, texts)
         return found
@@ -142,9 +150,7 @@ class Plan:
             pairs = zip(texts, bits, strict=True)
             return [left for text, own in pairs for left in self._sifted([text], [own])]
 
-    def _decided(self, left: int | None, row: Values) -> Holding:
-        if not left:
-            return None if left is None else _NOTHING
+    def _decided(self, left: int, row: Values) -> Holding:
         try:
             "".join(row)  # the quickest way to ask whether all are text
         except TypeError:
