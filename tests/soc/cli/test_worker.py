@@ -96,3 +96,11 @@ def test_backfill_leaves_parked_rules_out(home: Path) -> None:
     ran = soc("worker", "backfill", *span, home=home)
     assert f"{LINES} alerts raised" in ran.err
     assert "rule parked" in ran.err
+
+
+def test_the_status_names_what_is_parked(home: Path) -> None:
+    assert soc("rules", "park", CORRELATION, "--reason", "ticket 19", home=home).code == 0
+    told = soc("worker", "status", home=home)
+    assert told.code == 0
+    assert "rule parked" in told.err
+    assert "ticket 19" in told.err
