@@ -181,6 +181,7 @@ WINDOWS = "{product: windows, service: %s}"
         (WINDOWS % "windefend", "Threatname", "ThreatName?"),
         (WINDOWS % "bits-client", "remoteName", "RemoteName?"),
         (WINDOWS % "dns-client", "Queryname", "QueryName?"),
+        (WINDOWS % "dns-server-analytic", "qname", "QNAME?"),
         (WINDOWS % "powershell-classic", "HostApplication", "check the spelling, and its case"),
         (WINDOWS % "sysmon", "Commandline", "CommandLine?"),
         ("{product: windows, category: sysmon_status}", "Sate", "State?"),
