@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from collectors.spool.state import UNKNOWN
 from soc.model.event import Event
 from soc.store.base import dataset
 
@@ -92,7 +93,8 @@ class Ledger:
         self.mark = mark
         self.events: dict[str, int] = {"emitted": 0, **dict.fromkeys(OUTCOMES, 0)}
         self.events.update(notes.get("events", {}))
-        self.frames: dict[str, int] = dict(notes.get("frames", {}))
+        # A mark without notes: the checkpoint was lost, and with it whose frames they were.
+        self.frames: dict[str, int] = dict(notes.get("frames", {UNKNOWN: mark} if mark else {}))
         self.told: dict[str, int] = dict(notes.get("told", {}))
         self.heard = dict(self.told)
         """What was told, settled or not."""

@@ -26,9 +26,9 @@ class Recovered:
 def recover(folder: Path, mark: bytes) -> Recovered:
     """Return what a spool holds without changing it; `mark` is for one that has none yet.
 
-    Reads the headers of the segments' first blocks and the newest segment that holds any block,
-    so that it takes the same time however much is spooled. Raises OSError, and StoreError when a
-    newer version wrote it.
+    Reads the headers of the segments' first blocks and the newest segment that begins whole, so
+    that it takes the same time however much is spooled. Raises OSError, and StoreError when a newer
+    version wrote it.
     """
     segments = listing(folder)
     heads = [first_header(segment) for segment in segments]
@@ -46,17 +46,29 @@ def recover(folder: Path, mark: bytes) -> Recovered:
     checkpoint = saved or Checkpoint(known, sequence=_oldest(segments))
     state = State.of(checkpoint.state.as_document())
     end, number = checkpoint.sequence, state.number
-    for segment in reversed(segments):
+    for segment in segments[_begin(segments, known) :]:
         number = max(number, segment.number)
         last = _last(segment, known, state)
         if last is not None:
             end, number = max(end, last[0]), max(number, last[1])
-            break
-    return Recovered(checkpoint, segments, state, end, number)
+    return Recovered(checkpoint, segments, state, state.balance(end), number)
 
 
 def _oldest(segments: list[Segment]) -> int:
     return next((s.first for s in segments if s.first is not None), 0)
+
+
+def _begin(segments: list[Segment], mark: bytes) -> int:
+    """Return the newest segment that begins with a state; it is the newest, if nothing is wrong."""
+    for index in range(len(segments) - 1, 0, -1):
+        reading = Reading(segments[index], mark)
+        try:
+            found = reading.next()
+        finally:
+            reading.close()
+        if isinstance(found, Found) and found.block is not None and found.block.state is not None:
+            return index
+    return 0
 
 
 def _last(segment: Segment, mark: bytes, state: State) -> tuple[int, int] | None:

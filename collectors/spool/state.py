@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from collectors.spool.block import Block, Counts
 from collectors.spool.record import Batch
+
+UNKNOWN: Final = "?"
+"""The input of frames whose block is damaged: nobody knows whose they were."""
 
 
 @dataclass(slots=True)
@@ -24,6 +27,17 @@ class State:
         self.positions.update(block.positions)
         add(self.counts, block.counts)
         add(self.counts, received(block.batches))
+
+    @property
+    def received(self) -> int:
+        """Return how many frames are counted."""
+        return sum(some.get("received", 0) for some in self.counts.values())
+
+    def balance(self, end: int) -> int:
+        """Count up to a mark what damage keeps from being counted; return the mark behind all."""
+        if self.received < end:
+            add(self.counts, {UNKNOWN: {"received": end - self.received}})
+        return max(end, self.received)
 
     def as_document(self) -> dict[str, Any]:
         """Return it as JSON values."""

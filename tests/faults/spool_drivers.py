@@ -131,7 +131,10 @@ def check_commits(folder: Path, acked: Sequence[bytes]) -> None:
     spool = Spool.open(folder)
     settled, end = spool.checkpoint, spool.committed
     position = spool.position("in")
+    status = spool.status()
     spool.close()
+    received = sum(one["received"] for one in status["inputs"].values())
+    assert received == status["received"] == settled + status["pending"], "the books"
     assert sorted(found) == list(range(settled, end))
     numbers = [int(line.split()[1]) for line in acked if line.startswith(b"frame")]
     assert all(number < end for number in numbers), "an acknowledged frame is lost"

@@ -67,6 +67,27 @@ def test_killed_at_every_system_call_that_matters(tmp_path: Path, call: str) -> 
     assert killed < 58, "the sweep has to reach the end"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("call", ["pwrite64", "fsync", "rename"])
+@pytest.mark.parametrize("failing", ["1", "2..3", "5"])
+def test_killed_after_a_sync_that_failed_nothing_counts_twice(
+    tmp_path: Path, failing: str, call: str
+) -> None:
+    """What the failed sync was about may be on the disk, and is written again elsewhere."""
+    killed = 0
+    for when in range(1, 60):
+        folder = tmp_path / str(when)
+        under = strace(f"fdatasync:error=EIO:when={failing}", f"{call}:signal=KILL:when={when}")
+        out, err = start(COMMIT, folder, 6, 0, under=under).communicate(timeout=60)
+        lines = whole_lines(out)
+        assert b"Traceback" not in err
+        check_commits(folder, lines)
+        if b"done" in lines:
+            break
+        killed += 1
+    assert 1 <= killed < 58
+
+
 @pytest.mark.parametrize(
     "inject",
     [

@@ -65,6 +65,24 @@ def test_a_crash_before_the_checkpoint_costs_conflicts_only(
     assert events["stored"] + events["duplicate"] == LINES
 
 
+def test_a_lost_checkpoint_costs_the_counts_and_the_books_balance(
+    node: Node, server: StoreServer
+) -> None:
+    """Row 7: what the spool still has is sent again; of what it has no more nothing is known."""
+    for start in range(0, 3_000, 100):
+        node.receive([line(n) for n in range(start, start + 100)], at=start)
+        node.drain()
+    node.spool._give_up_segments()
+    node.receive([line(n) for n in range(3_000, LINES)], at=3_000)
+    (node.state / "spool" / "checkpoint").unlink()
+    node.crash()
+    assert node.sender.ledger.mark == 3_000
+    node.check()
+    node.drain()
+    assert node.check()["stored"] == LINES - 3_000
+    assert originals(server) == sorted(line(n) for n in range(LINES))
+
+
 def test_a_slow_answer_holds_nobody_else_up(node: Node, server: StoreServer) -> None:
     answer = threading.Event()
     server.script.append(late(answer))

@@ -1,5 +1,7 @@
 """The real spool on a real disk against a model of thirty lines, with crashes and damage."""
 
+import errno
+import os
 import random
 import shutil
 import tempfile
@@ -17,6 +19,7 @@ from collectors.spool.block import Block, decode, encode, header, pieces
 from collectors.spool.record import Batch
 from collectors.spool.segments import listing
 from collectors.spool.spool import Spool
+from soc.errors import StoreError
 
 CONTENT = st.lists(st.binary(max_size=30), max_size=5)
 
@@ -29,6 +32,8 @@ class Model:
         self.durable = self.settled = 0
         self.position: int | None = None
         self.pending_position: int | None = None
+        self.tried: list[tuple[int, int | None]] = []
+        """Commits that failed: what they wrote may be there after a crash, or not."""
 
     def append(self, frames: list[bytes], position: int) -> None:
         self.frames += frames
@@ -38,8 +43,15 @@ class Model:
         self.durable = len(self.frames)
         if self.pending_position is not None:
             self.position, self.pending_position = self.pending_position, None
+        self.tried = []
 
-    def crash(self) -> None:
+    def commit_in_vain(self) -> None:
+        position = self.position if self.pending_position is None else self.pending_position
+        self.tried.append((len(self.frames), position))
+
+    def crash(self, end: int, position: int | None) -> None:
+        assert (end, position) in [(self.durable, self.position), *self.tried]
+        self.durable, self.position, self.tried = end, position, []
         del self.frames[self.durable :]
         self.pending_position = None
 
@@ -75,6 +87,24 @@ class SpoolAndModel(RuleBasedStateMachine):
         self.model.commit()
         assert self.spool.commit() == self.model.durable
 
+    @rule(kept=st.booleans(), call=st.sampled_from(["fdatasync", "pwrite"]))
+    def commit_in_vain(self, kept: bool, call: str) -> None:
+        """The disk refuses; what was written is there all the same, or was dropped."""
+        if self.model.durable == len(self.model.frames) and self.model.pending_position is None:
+            return
+
+        def refused(descriptor: int, *_: object) -> int:
+            if not kept:
+                os.ftruncate(descriptor, self.spool._tail.live.size)  # type: ignore[union-attr]
+            raise OSError(errno.EIO, "told to")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(f"os.{call}", refused)
+            with pytest.raises(StoreError, match="cannot be written"):
+                self.spool.commit()
+        if call == "fdatasync" and kept:
+            self.model.commit_in_vain()
+
     @rule(share=st.floats(0, 1))
     def settle(self, share: float) -> None:
         settled = int(self.model.settled + share * (self.model.durable - self.model.settled))
@@ -84,9 +114,13 @@ class SpoolAndModel(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.spool.close()
-        self.model.crash()
         self.open()
+        self.crashed()
         assert self.spool.checkpoint == self.model.settled
+
+    def crashed(self) -> None:
+        position = self.spool.position("in")
+        self.model.crash(self.spool.committed, position["at"] if position else None)
 
     @rule(torn=st.binary(max_size=50), zeros=st.booleans())
     def crash_in_a_write(self, torn: bytes, zeros: bool) -> None:
@@ -111,8 +145,8 @@ class SpoolAndModel(RuleBasedStateMachine):
         shutil.rmtree(self.folder / "spool")
         copy.rename(self.folder / "spool")
         yield
-        self.model.crash()
         self.open()
+        self.crashed()
         # A checkpoint may be behind: then frames are read again, from where it says.
         assert self.spool.checkpoint <= self.model.settled
         self.model.settled = self.spool.checkpoint
@@ -128,6 +162,13 @@ class SpoolAndModel(RuleBasedStateMachine):
         position = self.spool.position("in")
         assert position == (self.model.position and {"at": self.model.position})
         assert self.spool.status()["lost"] == 0
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        status = self.spool.status()
+        inputs = status["inputs"].get("in", {})
+        assert inputs.get("received", 0) == status["received"] == self.model.durable
+        assert status["settled"] + status["pending"] == status["received"]
 
     @precondition(lambda self: self.model.durable > self.model.settled)
     @rule(share=st.floats(0, 1), limit=st.integers(1, 4))
@@ -175,6 +216,8 @@ def drained(folder: Path) -> tuple[dict[int, bytes], dict[str, Any]]:
     spool.settle(spool.committed)
     status = spool.status()
     spool.close()
+    received = sum(one.get("received", 0) for one in status["inputs"].values())
+    assert received == status["received"] == status["settled"] == len(found) + status["lost"]
     return found, status
 
 
@@ -235,6 +278,22 @@ def test_damage_that_is_read_twice_is_counted_once(tmp_path: Path) -> None:
     spool.close()
 
 
+def test_a_damaged_block_of_the_newest_segment_is_counted_as_nobodys(tmp_path: Path) -> None:
+    """Its own counts are lost with it; the sums hold all the same, and after a restart as well."""
+    frames, _marks = filled(tmp_path / "spool")
+    newest = listing(tmp_path / "spool")[-1]
+    data = bytearray(newest.path.read_bytes())
+    data[60] ^= 1
+    newest.path.write_bytes(data)
+    for _restart in range(2):
+        spool = Spool.open(tmp_path / "spool")
+        counts = spool.status()["inputs"]
+        spool.close()
+        assert counts == {"in": {"received": len(frames) - 3}, "?": {"received": 3}}
+    _found, status = drained(tmp_path / "spool")
+    assert status["lost"] == 3
+
+
 def test_a_lost_segment_costs_its_frames_and_they_are_counted(tmp_path: Path) -> None:
     frames, _marks = filled(tmp_path / "spool")
     segments = listing(tmp_path / "spool")
@@ -282,8 +341,6 @@ def test_a_frame_that_looks_like_a_block_is_not_taken_for_one(tmp_path: Path) ->
 
 
 def test_another_form_is_refused_with_an_instruction(tmp_path: Path) -> None:
-    from soc.errors import StoreError
-
     filled(tmp_path / "spool", 1)
     (segment,) = listing(tmp_path / "spool")
     import struct
