@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from collectors.sender.ledger import balanced
+from collectors.spool.state import UNKNOWN
 from soc.errors import InputError
 from soc.model.time import iso
 
 NAME: Final = "collector.json"
 EVERY: Final = 1.0
 """Seconds between two writings."""
+NOT_TAKEN: Final = ("refused", "dropped")
+"""What counts of records begin with that arrived and went no further; the reason follows."""
 
 
 def write(state: Path, figures: Mapping[str, Any], now: datetime) -> None:
@@ -42,6 +45,31 @@ def read(state: Path) -> dict[str, Any] | None:
     return found
 
 
+def accounts(figures: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Return the account of each input, in records.
+
+    arrived = received + refused + dropped (each by reason), received = settled + left; what is left
+    waits in the spool, or was damaged there. Of the unknown input less than nothing is left when a
+    checkpoint was lost, with what it said of whose records were settled.
+    """
+    found: dict[str, dict[str, int]] = {}
+    inputs, settled = figures["spool"]["inputs"], figures["settled"]
+    for name in sorted({*inputs, *settled}):
+        counts = dict(inputs.get(name, {}))
+        received = counts.pop("received", 0)
+        gone = {what: many for what, many in counts.items() if what.startswith(NOT_TAKEN)}
+        done = settled.get(name, 0)
+        found[name] = {
+            "arrived": received + sum(gone.values()),
+            **gone,
+            "received": received,
+            "settled": done,
+            "left": received - done,
+            **{what: many for what, many in counts.items() if what not in gone},
+        }
+    return found
+
+
 def wrong(figures: Mapping[str, Any]) -> list[str]:
     """Return which of the books do not balance, in words; none is how it must be."""
     spool, events = figures["spool"], figures["events"]
@@ -57,6 +85,9 @@ def wrong(figures: Mapping[str, Any]) -> list[str]:
         )
     if settled != spool["settled"]:
         found.append(f"{spool['settled']} frames settled, {settled} accounted for")
+    for name, one in accounts(figures).items():
+        if one["left"] < 0 and name != UNKNOWN:
+            found.append(f"{name}: {one['received']} frames received, {one['settled']} settled")
     if not balanced(events):
         found.append(f"events: {events}")
     return found

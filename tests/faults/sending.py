@@ -4,14 +4,13 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from collectors.sender.dead_letters import DeadLetters
-from collectors.sender.ledger import balanced
 from collectors.sender.sender import Sender
 from collectors.sender.understanding import Meaning, Understanding
 from collectors.spool.record import Batch
 from collectors.spool.spool import Spool
+from soc.run import status
 from soc.store.base import Store
 
 KEY = b"k" * 32
@@ -86,12 +85,9 @@ class Node:
 
     def check(self) -> dict[str, int]:
         """Return the events of this moment; the books balance, of frames and of events."""
-        events = self.sender.ledger.figures()
-        assert balanced(events), events
-        spool: dict[str, Any] = self.spool.status()
-        received = sum(one["received"] for one in spool["inputs"].values())
-        assert received == spool["received"] == spool["settled"] + spool["pending"]
-        assert sum(self.sender.ledger.frames.values()) + spool["lost"] == spool["settled"]
+        figures = self.sender.figures()
+        assert status.wrong(figures) == []
+        events: dict[str, int] = figures["events"]
         return events
 
     def stop(self) -> dict[str, int]:

@@ -16,7 +16,8 @@ def command(
 ) -> None:
     """Show the figures of the collector of this node, also while it runs.
 
-    For each input: records received = settled + pending; then where the events are:
+    For each input, in records: arrived = received + refused + dropped (by reason), and
+    received = settled + left (pending in the spool, or lost there); then where the events are:
     emitted = stored + there already + dead letters + queued. Exits with 1 when something does not
     balance, or a dataset or nothing at all can be sent.
 
@@ -78,13 +79,14 @@ def _kept(spool: dict[str, Any]) -> str:
 
 
 def _rows(found: dict[str, Any]) -> list[tuple[str, int]]:
+    from soc.run import status
+
     spool, events = found["spool"], found["events"]
     rows = [
         (f"{name}: {what}", many)
-        for name, counts in spool["inputs"].items()
+        for name, counts in status.accounts(found).items()
         for what, many in counts.items()
     ]
-    rows += [(f"{name}: settled", many) for name, many in sorted(found["settled"].items())]
     rows += [(f"spool: {what}", spool[what]) for what in ("pending", "lost", "bytes", "segments")]
     rows += [(f"events: {what}", many) for what, many in events.items()]
     return [*rows, ("dead letters", found["dead_letters"])]
