@@ -12,22 +12,28 @@ from soc.model.event import Event
 from soc.store.base import Piece
 from soc.store.base import Shard as Named
 from soc.store.elastic.client import Client
+from soc.store.elastic.looks import Look
 from soc.store.elastic.streams import Streams
-from soc.store.elastic.tail import Cursor, Shard, kept, listed, pieces, read, written
+from soc.store.elastic.tail import Cursor, Shard, kept, pieces, read, written
 
 _PARTITION: Final = re.compile(r"soc-matches\.(\d{3})-", re.ASCII)
 
 
-def shards(client: Client, pattern: str) -> list[Named]:
-    """Return the shards of the streams of a pattern; one request."""
+def shards(client: Client, look: Look) -> list[Named]:
+    """Return the shards of the streams that are looked at; one request."""
     found: dict[str, list[Shard]] = {}
-    for one in listed(client, pattern):
+    for one in look.shards(client):
         found.setdefault(_name(one), []).append(one)
     return [Named(name, _partition(name), tuple(parts)) for name, parts in found.items()]
 
 
 def _name(shard: Shard) -> str:
     return f"{shard.index.stream}/{shard.number}"
+
+
+def of_matches(name: str) -> bool:
+    """Tell whether a shard is one of matches."""
+    return _PARTITION.match(name) is not None
 
 
 def _partition(name: str) -> int:
@@ -38,27 +44,33 @@ def _partition(name: str) -> int:
 def tails(
     client: Client,
     streams: Streams,
+    look: Look,
     cursors: Mapping[str, str],
     wanted: Sequence[Named],
     limit: int,
 ) -> list[Piece]:
     """Return what lies behind the cursors; see `soc.store.base.Store.tails`."""
+    for one in wanted:
+        look.given(one.name, cursors.get(one.name))
     waiting = [one for one in wanted if behind(cursors.get(one.name), one)]
     position: Cursor = {}
     for one in waiting:
-        answering = {part.index.name for part in one.parts}
+        answering = {part.index.name for part in one.parts} | look.left_out
         pattern = one.parts[0].index.stream
         for name, numbers in kept(streams, pattern, read(cursors.get(one.name)), answering).items():
             position.setdefault(name, {}).update(numbers)
     events: dict[str, list[Event]] = {}
     parts = [part for one in waiting for part in one.parts]
-    for shard, found in pieces(client, streams, parts, position, limit):
-        events.setdefault(_name(shard), []).extend(found)
-    return [
+    for shard, some in pieces(client, streams, parts, position, limit):
+        events.setdefault(_name(shard), []).extend(some)
+    found = [
         Piece(one.name, events[one.name], written(_own(one, position)))
         for one in waiting
         if one.name in events
     ]
+    for piece in found:
+        look.gave(piece.shard, piece.cursor)
+    return found
 
 
 def _own(shard: Named, position: Cursor) -> Cursor:

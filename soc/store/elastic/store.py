@@ -19,6 +19,7 @@ from soc.store.elastic import alerts, work
 from soc.store.elastic import shards as shards_of
 from soc.store.elastic.bulk import ATTEMPTS, Bulk, Item
 from soc.store.elastic.client import Client
+from soc.store.elastic.looks import Look
 from soc.store.elastic.names import Names, document_id
 from soc.store.elastic.probe import Capabilities, probe
 from soc.store.elastic.roles import Keys
@@ -46,6 +47,10 @@ class ElasticStore:
         self.keys = Keys(self._client, self._names)
         self.snapshots = Snapshots(self._client, self._names)
         self.upkeep = Upkeep(self._client, self._names, self._streams)
+        self._looks: dict[base.Stream, Look] = {
+            "events": Look(self._names.events),
+            "matches": Look(self._names.matches),
+        }
         self._dirty: set[str] = set()
         self._ready = False
         self._lock = threading.Lock()
@@ -144,14 +149,15 @@ class ElasticStore:
 
     def shards(self, stream: base.Stream = "events") -> list[base.Shard]:
         """Return the shards of a stream's data streams."""
-        names = self._names
-        return shards_of.shards(self._client, names.events if stream == "events" else names.matches)
+        return shards_of.shards(self._client, self._looks[stream])
 
     def tails(
         self, cursors: Mapping[str, str], shards: Sequence[base.Shard], *, limit: int = 1000
     ) -> list[base.Piece]:
         """Return what lies behind the cursors of these shards."""
-        return shards_of.tails(self._client, self._streams, cursors, shards, limit)
+        matches = any(shards_of.of_matches(one.name) for one in shards)
+        look = self._looks["matches" if matches else "events"]
+        return shards_of.tails(self._client, self._streams, look, cursors, shards, limit)
 
     def behind(self, cursor: str | None, shard: base.Shard) -> int:
         """Return how many documents of a shard lie behind a cursor, at most."""

@@ -1,0 +1,129 @@
+"""A worker that has nothing to do: what it asks of the server, and what it must not overlook."""
+
+import threading
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soc.run.detection import detection
+from soc.run.worker.worker import Worker
+from soc.store.elastic import ElasticStore, looks
+from soc.store.elastic.names import Backing
+from soc.store.elastic.templates import index_templates
+from soc.store.elastic.wire import encode
+from tests.bench.worker import counted, prepare
+from tests.elastic.cluster import Cluster
+from tests.elastic.test_roles import an_event
+from tests.elastic.worker_flow import team
+
+pytestmark = [pytest.mark.elastic, pytest.mark.slow]
+STREAMS, SHARDS = 60, 300
+SECONDS = 12.0
+
+
+@pytest.mark.timeout(280)
+def test_over_300_shards_it_asks_a_few_things_a_second(
+    cluster: Cluster, store: ElasticStore, place: str, tmp_path: Path
+) -> None:
+    _five_shards(cluster, place)
+    prepare(store, STREAMS)
+    assert len(store.shards()) == SHARDS
+    mine = cluster.store(place)
+    asked = counted(mine)
+    loaded = detection([team(tmp_path, {}).home / "rules"])
+    worker = Worker(mine, loaded, lambda: datetime.now(UTC), idle=1.0)
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    try:
+        until = time.monotonic() + 60
+        while worker.shards.documents < STREAMS:
+            assert time.monotonic() < until, worker.shards.documents
+            time.sleep(0.2)
+        time.sleep(5)
+        asked.clear()
+        time.sleep(SECONDS)
+        kinds = Counter(asked)
+    finally:
+        stop.set()
+        thread.join()
+        mine.close()
+        cluster.ask("DELETE", f"/_index_template/five-{place}")
+    assert worker.shards.documents == STREAMS
+    print(f"{sum(kinds.values()) / SECONDS:.1f} requests a second: {dict(kinds)}")
+    assert sum(kinds.values()) / SECONDS < 5, kinds
+    assert kinds["GET docs"] / SECONDS < 2.5, "one look a second at the events, one at the matches"
+    assert not any("_msearch" in kind or "_refresh" in kind for kind in kinds), kinds
+
+
+def _five_shards(cluster: Cluster, place: str) -> None:
+    """Streams of this environment have five shards each: their indices are made sooner."""
+    known = index_templates()["metrosoc-events"]
+    own = {"index_patterns": [f"logs-soc.*-{place}"], "priority": known["priority"] + 1}
+    shards = {"template": {"settings": {"index": {"number_of_shards": 5}}}}
+    cluster.ask("PUT", f"/_index_template/five-{place}", known | own | shards)
+
+
+def test_a_drained_index_is_left_out_and_a_late_write_to_it_is_read(
+    store: ElasticStore, cluster: Cluster, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Indices of one day here: by their numbers instead of their days, and without waiting."""
+    monkeypatch.setattr(looks, "PARTS", (17,))
+    monkeypatch.setattr(looks, "_day", _numbered)
+    now = [0.0]
+    store._looks["events"]._now = lambda: now[0]
+    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    stream = f"logs-soc.test-{place}"
+    cursors: dict[str, str] = {}
+    asked = counted(store)
+
+    def step(seconds: float) -> tuple[set[int], list[str]]:
+        now[0] += seconds
+        shards = store.shards()
+        found = store.tails(cursors, shards)
+        cursors.update({one.shard: one.cursor for one in found})
+        seen = {part.index.generation for one in shards for part in one.parts}
+        return seen, [event["event.id"] for one in found for event in one.events]
+
+    store.append([an_event(1)], now=noon)
+    assert step(1) == ({1}, [an_event(1)["event.id"]])
+    turned = cluster.ask("POST", f"/{stream}/_rollover")
+    store.append([an_event(2)], now=noon + timedelta(seconds=1))
+    assert step(1) == ({1, 2}, [an_event(2)["event.id"]])
+    for _ in range(3):
+        step(looks.WHOLE)
+    assert step(1) == ({2}, [])
+    # The server lets nobody create in an old index by name; a document that is written anew has a
+    # new sequence number, as that of a request that was on its way when the stream turned.
+    identity = an_event(1)["event.id"]
+    path = f"/{turned['old_index']}/_doc/{identity}?if_seq_no=0&if_primary_term=1"
+    cluster.ask("PUT", path, encode(an_event(1), "event.id"))
+    assert step(1) == ({2}, [])
+    store.append([an_event(4)], now=noon)
+    asked.clear()
+    assert step(1) == ({2}, [an_event(4)["event.id"]])
+    assert not any("_resolve" in one or stream in one for one in asked), asked
+    assert step(looks.WHOLE) == ({1, 2}, [identity])
+
+
+def _numbered(index: Backing) -> str:
+    return f"{index.created.replace('-', '.')}-{index.generation:06}"
+
+
+def test_the_key_of_a_detector_may_look_like_that(
+    store: ElasticStore, cluster: Cluster, place: str, tmp_path: Path
+) -> None:
+    from tests.elastic.test_closed_datasets import keyed
+
+    store.append([an_event(1)], now=datetime(2026, 11, 22, 12, tzinfo=UTC))
+    secret = store.keys.create("d", "detector", days=1).secret
+    detector = keyed(cluster, place, tmp_path / "key", secret)
+    look: Any = detector._looks["events"]
+    for days, many in (["2001"], 1), (["2"], 0):
+        look._whole_at, look._days, look._now = 0.0, days, lambda: 1.0
+        assert len(detector.shards()) == many
+    detector.close()
