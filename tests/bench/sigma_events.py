@@ -143,13 +143,13 @@ def written(rule: Rule, bases: list[dict[str, Any]], dice: random.Random) -> dic
     alike = [b for b in bases if _suits(b, source)]
     likely = alike and dice.random() < 0.2
     record = dict(dice.choice(alike)) if likely else _ordinary(source, dice)
-    items = list(_wanted(rule.condition, rule, dice))
+    items = list(wanted(rule.condition, rule, dice))
     if dice.random() < 0.97:
         items = dice.sample(items, k=len(items) // 2)
     for item in items:
         if item.field is not None and not item.negated:
             patterns = item.patterns if item.every else [dice.choice(item.patterns)]
-            _write(record, item.field, [_sample(p, dice) for p in patterns])
+            write(record, item.field, [sample(p, dice) for p in patterns])
     if "OriginalFileName" in record and not any(i.field == "OriginalFileName" for i in items):
         record["OriginalFileName"] = str(record["Image"]).rpartition("\\")[2]
     record["Sequence"] = dice.getrandbits(48)
@@ -160,13 +160,13 @@ def _suits(record: dict[str, Any], source: LogSource) -> bool:
     return record["category"] == source.category and source.service in ("", record["service"])
 
 
-def _wanted(node: Condition, rule: Rule, dice: random.Random) -> Iterator[Item]:
+def wanted(node: Condition, rule: Rule, dice: random.Random) -> Iterator[Item]:
     if node.kind == "selection":
         yield from _lines(rule.selections[node.label], dice)
     elif node.kind != "not":
         children = node.children if node.kind == "and" else (dice.choice(node.children),)
         for child in children:
-            yield from _wanted(child, rule, dice)
+            yield from wanted(child, rule, dice)
 
 
 def _lines(node: Group | Item, dice: random.Random) -> Iterator[Item]:
@@ -177,7 +177,7 @@ def _lines(node: Group | Item, dice: random.Random) -> Iterator[Item]:
         yield from _lines(child, dice)
 
 
-def _sample(pattern: Pattern, dice: random.Random) -> tuple[str | int | None, bool, bool]:
+def sample(pattern: Pattern, dice: random.Random) -> tuple[str | int | None, bool, bool]:
     """Return a value that fits, and whether more may stand before and after it."""
     if isinstance(pattern, Text):
         tokens = pattern.tokens
@@ -195,7 +195,7 @@ def _filler(wild: Wild, dice: random.Random) -> str:
     return {Wild.ANY: dice.choice(WORDS), Wild.ONE: "x", Wild.DASH: "-"}[wild]
 
 
-def _write(record: dict[str, Any], field: str, parts: list[tuple[Any, bool, bool]]) -> None:
+def write(record: dict[str, Any], field: str, parts: list[tuple[Any, bool, bool]]) -> None:
     text, head, tail = parts[0]
     if text is None:
         record.pop(field, None)

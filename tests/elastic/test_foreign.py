@@ -156,3 +156,24 @@ def test_a_dashboards_question(cluster: Cluster, beats: ElasticStore, place: str
     assert buckets[1]["acts"]["buckets"][0]["key"] == "process creation"
     assert found["aggregations"]["hosts"]["value"] == 1
     assert len(beats.search(parse("host.name:PC17")).events) == 11
+
+
+@pytest.mark.parametrize(
+    ("query", "number"),
+    [
+        ("winlog.event_data.CommandLine:*URLCACHE*", 1),
+        ("winlog.event_data.CommandLine:Notepad.exe\\ *", 10),
+        ('winlog.event_data.SubjectUserName:"LAN"', 11),
+        ("NOT _exists_:winlog.event_data.ParentProcessName", 5),
+        ('"certutil.exe"', 1),  # without quotes either word will do: certutil, exe
+        ('"Failed password"', 5),
+    ],
+)
+def test_what_somebody_types_into_kibana(
+    cluster: Cluster, beats: ElasticStore, place: str, query: str, number: int
+) -> None:
+    string = {"query": query, "analyze_wildcard": True}
+    body = {"query": {"query_string": string}, "track_total_hits": True}
+    found = cluster.ask("POST", f"/logs-soc.*-{place}/_search", body)
+    assert found["hits"]["total"]["value"] == number
+    assert len(beats.search(parse(query)).events) == number

@@ -11,6 +11,7 @@ from detectors.sigma.load import load
 from detectors.sigma.pipeline import Source
 from soc.model.ecs import named, table
 from soc.run.detection import known_fields, pipelines
+from soc.store.elastic.fields import leaves
 from tests.data import archive
 
 
@@ -45,6 +46,13 @@ def test_the_table_has_what_sigmahq_names_and_nothing_that_no_record_has() -> No
     known = {name for told in known_fields().values() for name in told.known}
     had = {name for one in pipelines().sources for field in known for name in one.names(field)}
     assert named() - wanted <= had
+
+
+@pytest.mark.slow
+def test_elasticsearch_maps_what_is_named() -> None:
+    found = {*of_pipelines(), *of_rules([rules.SIGMA, archive("sigmahq-rules")])}
+    known = found & table().keys() | set(pipelines().tested)
+    assert known - leaves().keys() == set()
 
 
 def test_they_are_text_and_no_name_lies_below_another() -> None:

@@ -4,7 +4,7 @@ What the server answers is decided again on the document wherever it could diffe
 `soc.store.predicate`. So a condition is compiled twice over where it is not exact: `over` finds
 too much (for what must match), `under` too little (for what stands below a NOT). Documents whose
 index cannot be trusted (`odd`, see `soc.store.elastic.wire`) are candidates of every query.
-A field that indices of version 1 do not map (`named`) is looked for in both places.
+A field that indices of version 1 do not map (`late`) is looked for in both places.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,9 @@ from ipaddress import ip_address
 from math import ceil, floor, isinf
 from typing import Any, Final
 
-from soc.model.ecs import named
 from soc.model.time import iso
 from soc.store import query as q
-from soc.store.elastic.fields import LONGEST_WORD, WORDY, leaves
+from soc.store.elastic.fields import LONGEST_WORD, WORDY, late, leaves
 from soc.store.elastic.regexp import translated
 from soc.store.elastic.wire import ANY, UNMAPPED
 from soc.store.lucene import LAST_ADDRESS
@@ -181,7 +180,7 @@ class _Compiler:
                 mapped = self.inexact({"exists": {"field": source(name)}}, over)
             else:
                 mapped = {form: {name: _options(form, made)}}
-            if name not in named():
+            if name not in late():
                 return mapped
             return either([mapped, self.token_pattern(name, form, made, over)])
         return self.token_pattern(name, form, made, over)
@@ -198,7 +197,7 @@ class _Compiler:
         if source(node.field) not in leaves():
             return self.token(node, over)
         mapped = self.mapped(node, over)
-        return either([mapped, self.token(node, over)]) if node.field in named() else mapped
+        return either([mapped, self.token(node, over)]) if node.field in late() else mapped
 
     def mapped(self, node: q.Equals | q.Range | q.Addresses | q.Times, over: bool) -> Dsl:
         name = node.field

@@ -23,6 +23,8 @@ SKIPPED: Final = frozenset(
     " risk saved_group saved_user session_leader supplemental_groups target tty x509".split()
 )
 """Parts of ECS that reuse whole groups: 1,600 fields that hardly any record has."""
+KEPT: Final = frozenset({"dll.pe.imphash", "file.pe.imphash", "process.pe.imphash"})
+"""Below such parts, but named by pipelines."""
 MAX_KEYWORD: Final = 32_766
 """Characters of a value that is looked up whole; Lucene's limit is as many bytes."""
 SAFE_KEYWORD: Final = 5_461
@@ -37,15 +39,27 @@ WORDY: Final = (WORDS, "message")
 
 
 @cache
+def late() -> frozenset[str]:
+    """Return the fields that are mapped since version 2, because pipelines or rules name them."""
+    return named() | KEPT
+
+
+@cache
 def leaves() -> dict[str, str]:
     """Return the mapped fields by name, each with its type on the server."""
     found = {}
     for name, field in table().items():
         parts = name.split(".")
         skip = parts[0] not in GROUPS or not SKIPPED.isdisjoint(parts)
-        skip = (skip and not field.description) or parts[-1] == "*"  # only ours are described
+        skip = skip and not field.description and name not in KEPT  # only ours are described
         under_other = name.endswith(".text") and name.removesuffix(".text") in table()
-        if skip or under_other or any(name == u or name.startswith(u + ".") for u in UNSEARCHABLE):
+        family = parts[-1] == "*"
+        if (
+            skip
+            or family
+            or under_other
+            or any(name == u or name.startswith(u + ".") for u in UNSEARCHABLE)
+        ):
             continue
         if server := _server_type(name, field.type):
             found[name] = server
@@ -105,7 +119,7 @@ def _property(name: str, server: str) -> dict[str, Any]:
         case "text":
             made = _text()
         case "keyword":
-            most = SAFE_KEYWORD if name in named() else MAX_KEYWORD
+            most = SAFE_KEYWORD if name in late() else MAX_KEYWORD
             made = {"type": "keyword", "normalizer": "folded", "ignore_above": most}
         case "date" if name == "@timestamp":
             return {"type": "date"}

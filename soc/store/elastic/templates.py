@@ -10,10 +10,10 @@ import sys
 from functools import cache
 from typing import Any, Final
 
-from soc.store.elastic.fields import LONGEST_WORD, mapping
+from soc.store.elastic.fields import LONGEST_WORD, WORDY, mapping
 
 VERSION: Final = 2
-"""2: fields that pipelines and rules name of open-ended records (`soc.model.ecs.named`)."""
+"""2: what pipelines and rules name of open-ended records (`soc.store.elastic.fields.late`)."""
 PRIORITY: Final = 500
 """Above 100, that of the stock templates for `logs-*-*`."""
 LIMIT: Final = 2500
@@ -78,6 +78,7 @@ def _settings() -> dict[str, Any]:
         "auto_expand_replicas": "0-1",
         "mapping.total_fields.limit": LIMIT,
         "mapping.total_fields.ignore_dynamic_beyond_limit": True,
+        "query.default_field": list(WORDY),
     }
 
 
