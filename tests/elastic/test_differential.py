@@ -243,8 +243,13 @@ def test_questions_about_what_is_there(both: Both) -> None:
     assert found > asked / 2
 
 
-@pytest.mark.parametrize("query", ["*", "_exists_:user.name", "source.port:>7", "root"])
-@pytest.mark.parametrize("field", ["user.name", "source.port", "source.ip", "custom.count", "tags"])
+@pytest.mark.parametrize(
+    "query", ["*", "_exists_:user.name", "source.port:>7", "root", "winlog.event_data.Image:*exe"]
+)
+@pytest.mark.parametrize(
+    "field",
+    ["user.name", "source.port", "source.ip", "custom.count", "tags", "winlog.event_data.Image"],
+)
 def test_counts(both: Both, query: str, field: str) -> None:
     small, large, _ = both
     for by in (Terms(field, 1_000), Histogram(60), Histogram(86_400)):
