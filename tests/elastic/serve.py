@@ -5,6 +5,7 @@ Processes of one test run share it by the variables that name any cluster (`test
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ def _served(command: list[str]) -> int:
         node = single(Path(root))
         known = {"URL": node.url, "USER": "admin", "PASSWORD": node.password, "CA": str(node.ca)}
         named = {f"METROSOC_TEST_ES_{name}": value for name, value in known.items()}
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
             return subprocess.run(command, env=os.environ | named, check=False).returncode
         finally:
