@@ -234,27 +234,28 @@ class Node:
         self._end(signal.SIGTERM)
 
     def _end(self, number: signal.Signals) -> None:
-        if self.process is None:
+        process = self.process  # another thread may be ending it too
+        if process is None:
             return
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, number)
+            os.killpg(process.pid, number)
         try:
-            self.process.wait(30)
+            process.wait(30)
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(30)
-        self._until_gone()
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(30)
+        _until_gone(process.pid)
         self.process = None
 
-    def _until_gone(self) -> None:
-        assert self.process is not None
-        for _ in range(300):
-            try:
-                os.killpg(self.process.pid, 0)
-            except (ProcessLookupError, PermissionError):
-                return
-            time.sleep(0.1)
-        os.killpg(self.process.pid, signal.SIGKILL)
+
+def _until_gone(group: int) -> None:
+    for _ in range(300):
+        try:
+            os.killpg(group, 0)
+        except (ProcessLookupError, PermissionError):
+            return
+        time.sleep(0.1)
+    os.killpg(group, signal.SIGKILL)
 
 
 def prepare(root: Path) -> None:

@@ -86,10 +86,11 @@ def _flow(nodes: list[Node], total: int) -> None:
     watching = threading.Thread(target=read)
     watching.start()
     chance, start, killed = random.Random(7), 1, False
+    killing = threading.Thread(target=victim.kill)
     while start < total:
         batch = [an_event(n) for n in range(start, min(start + 200, total))]
         if not killed and start > total // 3 and chance.random() < 0.3:
-            threading.Thread(target=victim.kill).start()
+            killing.start()
             killed = True
         try:
             verdicts = store.append(batch, now=NOON)
@@ -98,6 +99,7 @@ def _flow(nodes: list[Node], total: int) -> None:
         assert {one.outcome for one in verdicts} <= {"created", "duplicate"}
         start += 200
     assert killed
+    killing.join()
     done.set()
     watching.join()
     assert Counter(seen) == Counter(range(total))
