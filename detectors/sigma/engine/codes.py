@@ -11,7 +11,7 @@ from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
 from detectors.sigma.engine.formula import Slot
 from detectors.sigma.engine.literals import Lit
-from detectors.sigma.engine.scan import END, Scanner
+from detectors.sigma.engine.scan import END, Scanner, apart
 
 STARTS: Final = 3
 """Different first characters, at most: the library skips to so many."""
@@ -49,8 +49,8 @@ class Codes:
 
         Raises TypeError when one is no text, and UnicodeEncodeError for a lone surrogate.
         """
-        text = END.join(values)
-        if text.count(END) >= len(values):  # a value holds one
+        text = END.join([*values, ""])
+        if apart(text, len(values)):
             for place, value in enumerate(values):
                 bits[place] |= self.found(value)
             return

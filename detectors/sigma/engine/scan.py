@@ -16,6 +16,13 @@ _FEW: Final = 60
 
 END: Final = "\x03"
 """Stands behind each event in a text of several."""
+MOST: Final = 1 << 20
+"""Characters of several events that are scanned at once; more would take memory by the batch."""
+
+
+def apart(text: str, events: int) -> bool:
+    """Tell whether events are scanned one by one: long ones, or one of them holds an `END`."""
+    return len(text) > MOST or text.count(END) != events
 
 
 def mark(index: int) -> str:
@@ -66,7 +73,7 @@ class Scanner:
         UnicodeEncodeError for a lone surrogate.
         """
         text = "".join(parts)
-        if text.count(END) != len(bits):  # an event holds one: each by itself
+        if apart(text, len(bits)):
             size = len(parts) // len(bits)
             for place in range(len(bits)):
                 own = "".join(parts[place * size : (place + 1) * size])

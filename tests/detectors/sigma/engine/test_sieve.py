@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from detectors.sigma.engine import Engine, column, plan
+from detectors.sigma.engine import Engine, column, plan, scan
 from detectors.sigma.engine.access import ABSENT
 from detectors.sigma.engine.words import ESCAPES, FOLDING, words_of
 from tests.detectors.sigma.engine.same import assert_same
@@ -118,8 +118,12 @@ def test_a_plan_that_learns_in_the_middle_of_a_batch_still_finds_keywords(tmp_pa
     assert [bool(found) for found in engine.evaluate_lines(lines)] == wanted
 
 
-def test_marks_of_the_scan_in_a_value_hide_nothing(tmp_path: Path) -> None:
-    """A value may hold what stands between events and between slots in the scanned text."""
+@pytest.mark.parametrize("most", [scan.MOST, 10])
+def test_marks_of_the_scan_in_a_value_hide_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """A value may hold what stands between events and between slots; long ones are scanned apart."""
+    monkeypatch.setattr(scan, "MOST", most)
     report = load_text(tmp_path, rule("a: {F|startswith: be, G|endswith: en}\ncondition: a"))
     engine = Engine(report.rules, pipelines(tmp_path))
     values = [f"{mark}be{mark}" for mark in ("\x03", "\x03\x03", "\x020\x02", "\u0130")]
@@ -132,7 +136,11 @@ def test_marks_of_the_scan_in_a_value_hide_nothing(tmp_path: Path) -> None:
         assert [bool(found) for found in engine.evaluate_lines(lines)] == wanted
 
 
-def test_hashes_are_looked_up_and_missed_nowhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("most", [scan.MOST, 10])
+def test_hashes_are_looked_up_and_missed_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(scan, "MOST", most)
     one, two = "0123456789ABCDEF" * 2, "fedcba9876543210" * 2
     texts = [
         f"a: {{F|contains: ['IMPHASH={one}', 'MD5={two}']}}\ncondition: a",
