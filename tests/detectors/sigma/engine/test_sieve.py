@@ -122,7 +122,7 @@ def test_a_plan_that_learns_in_the_middle_of_a_batch_still_finds_keywords(tmp_pa
 def test_marks_of_the_scan_in_a_value_hide_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    """A value may hold what stands between events and between slots; long ones are scanned apart."""
+    """A value may hold what stands between events and between slots; long ones go apart."""
     monkeypatch.setattr(scan, "MOST", most)
     report = load_text(tmp_path, rule("a: {F|startswith: be, G|endswith: en}\ncondition: a"))
     engine = Engine(report.rules, pipelines(tmp_path))
