@@ -165,6 +165,7 @@ class Node:
             f"path.logs: {self.folder / 'logs'}",
             f"path.repo: [{json.dumps(str(self.root / 'snapshots'))}]",
             "cluster.routing.allocation.disk.threshold_enabled: false",
+            "cluster.info.update.interval: 24h",  # each look releases blocks that a test has set
             "cluster.max_shards_per_node: 5000",
             "xpack.security.autoconfiguration.enabled: false",
             "xpack.security.enabled: true",
