@@ -1,31 +1,41 @@
 """Long lists of patterns: which of them may fit, found by looking for all their texts at once.
 
 A rule may list ten thousand values and an event be a megabyte long: looking for one value after the
-other would take seconds. What a pattern needs is searched in halves of the list: where none of a
-half is there, all of it is passed over. The patterns that are left are tried as ever.
+other would take seconds. What is left is tried as ever, and fails at the value's beginning or end
+or fits: only patterns with `?` or `windash` may have to be searched to fail.
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
-from ahocorasick_rs import BytesAhoCorasick
-
 from detectors.sigma.patterns import Pattern, Text
+from detectors.sigma.sequences import Sequences
+from detectors.sigma.text import Glob
 from detectors.sigma.values import Field
 
 MANY: Final = 100
 """Patterns of one line of a rule from which on it is worth it."""
-_FEW: Final = 32
-"""Texts that are looked for one by one."""
-_CHUNK: Final = 1 << 16
-"""Bytes that are searched before it is asked whether something was found."""
 
 
 def candidates(patterns: Sequence[Pattern], field: Field) -> Iterator[Pattern]:
     """Yield in their order the patterns that may fit a value of a field: all that do are there."""
     return _searches(_Same(patterns)).candidates(field)
+
+
+@lru_cache(maxsize=64)
+def any_of(globs: tuple[Glob, ...]) -> Callable[[str], bool]:
+    """Return a function that tells whether any of them fits a text."""
+    sequences = _sequences(dict(enumerate(globs)))
+    unsure = [globs[place] for place in sequences.unsure]
+
+    def fits(text: str) -> bool:
+        if any(glob.matches(text) for glob in unsure):
+            return True
+        return any(globs[place].matches(text) for place in sequences.found_in(_bytes(text)))
+
+    return fits
 
 
 class _Same:
@@ -49,67 +59,32 @@ class _Searches:
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self._patterns = patterns
-        self._rest: list[int] = []
-        self._other: dict[int, list[bytes]] = {}
-        texts: dict[bool, list[tuple[int, bytes]]] = {False: [], True: []}
+        rest: list[int] = []
+        globs: dict[bool, dict[int, Glob]] = {False: {}, True: {}}
         for position, pattern in enumerate(patterns):
-            if isinstance(pattern, Text) and pattern.needle and not pattern.glob.simple:
-                texts[pattern.cased].append((position, _bytes(pattern.needle)))
-                if other := [_bytes(t) for t in pattern.glob.literals if t != pattern.needle]:
-                    self._other[position] = other
+            if isinstance(pattern, Text) and not pattern.glob.simple:
+                globs[pattern.cased][position] = pattern.glob
             else:
-                self._rest.append(position)
-        self._halves = {cased: _Half(found) for cased, found in texts.items() if found}
+                rest.append(position)
+        self._sequences = {cased: _sequences(some) for cased, some in globs.items() if some}
+        unsure = [one for some in self._sequences.values() for one in some.unsure]
+        self._rest = sorted(rest + unsure)
 
     def candidates(self, field: Field) -> Iterator[Pattern]:
         found = (
-            self._found(half, _bytes(field.index(cased=cased).joined))
-            for cased, half in self._halves.items()
+            _found(sequences, field.index(cased=cased).joined)
+            for cased, sequences in self._sequences.items()
         )
         return (self._patterns[position] for position in heapq.merge(self._rest, *found))
 
-    def _found(self, half: "_Half", data: bytes) -> Iterator[int]:
-        """Yield the positions of patterns of whose texts none is missing."""
-        there: dict[bytes, bool] = {}
-        for position in half.found_in(data):
-            for text in self._other.get(position, ()):
-                if text not in there:
-                    there[text] = text in data
-                if not there[text]:
-                    break
-            else:
-                yield position
+
+def _found(sequences: Sequences, text: str) -> Iterator[int]:
+    yield from sorted(sequences.found_in(_bytes(text)))
 
 
-class _Half:
-    """Texts with the positions of their patterns, and a search for all of them together."""
-
-    def __init__(self, texts: Sequence[tuple[int, bytes]]) -> None:
-        self._texts = texts
-
-    def found_in(self, data: bytes) -> Iterator[int]:
-        """Yield the positions of the texts that are in the data, in their order."""
-        if len(self._texts) <= _FEW:
-            yield from (position for position, text in self._texts if text in data)
-        elif self._any_in(data):
-            for half in self._halves:
-                yield from half.found_in(data)
-
-    def _any_in(self, data: bytes) -> bool:
-        longest, view = max(len(text) for _, text in self._texts), memoryview(data)
-        return any(
-            self._search.find_matches_as_indexes(view[start : start + _CHUNK + longest])
-            for start in range(0, len(data), _CHUNK)
-        )
-
-    @cached_property
-    def _search(self) -> BytesAhoCorasick:
-        return BytesAhoCorasick([text for _, text in self._texts])
-
-    @cached_property
-    def _halves(self) -> "tuple[_Half, _Half]":
-        middle = len(self._texts) // 2
-        return _Half(self._texts[:middle]), _Half(self._texts[middle:])
+def _sequences(globs: dict[int, Glob]) -> Sequences:
+    """Return the texts of patterns in their order: whatever fits has all of them, one by one."""
+    return Sequences({place: map(_bytes, glob.literals) for place, glob in globs.items()})
 
 
 @lru_cache(maxsize=64)

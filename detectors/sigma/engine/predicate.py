@@ -11,6 +11,7 @@ from typing import Any, Final
 from detectors.sigma.engine.access import ABSENT
 from detectors.sigma.engine.expressions import needs
 from detectors.sigma.engine.formula import KEYWORDS, Formula, Leaf, Node, Not, Slot, leaves
+from detectors.sigma.many import MANY, any_of
 from detectors.sigma.patterns import Exists, FieldRef, Null, Number, Pattern, Regex, Text
 from detectors.sigma.values import Value
 
@@ -111,6 +112,10 @@ class Writer:
         return f"{self._text(index, cased=True)} is not A"
 
     def _forms(self, patterns: list[Text], value: str) -> list[str]:
+        searched = tuple(p.glob for p in patterns if not p.glob.simple)
+        if len(searched) >= MANY:
+            simple = [p for p in patterns if p.glob.simple]
+            return [*self._forms(simple, value), f"{self.name(any_of(searched))}({value})"]
         equal: list[str] = []
         heads: list[str] = []
         tails: list[str] = []

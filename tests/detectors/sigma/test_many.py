@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from detectors.sigma import evaluate, many
+from detectors.sigma import evaluate, many, sequences
 from detectors.sigma.evaluate import holds
 from detectors.sigma.patterns import Null, Number, Pattern, Regex, Text
 from detectors.sigma.reference import Reference
@@ -39,17 +39,41 @@ def fitting(patterns: Sequence[Pattern], field: Field) -> list[Pattern]:
     st.one_of(TEXTS, st.lists(st.one_of(TEXTS, st.just(1)), max_size=4), st.none()),
     st.sampled_from([1, 2, 4]),
 )
+@example(
+    (Text.of("*a*b*"), Text.of("*?*"), Text.of("*b*a*"), Text.of("*b*"), Text.of("b*b")), "ab", 1
+)
 def test_all_that_fit_are_candidates_in_their_order(
     patterns: tuple[Pattern, ...], raw: object, size: int
 ) -> None:
     field = Field(raw)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(many, "_FEW", size)
-        patch.setattr(many, "_CHUNK", size)
+        for bound in ("_CHUNK", "_LONGEST", "_DEEPEST"):
+            patch.setattr(sequences, bound, size)
         found = list(many.candidates(patterns, field))
     rest = iter(patterns)
     assert all(any(one is other for other in rest) for one in found)
     assert fitting(found, field) == fitting(patterns, field)
+
+
+@given(st.lists(PATTERNS, max_size=12), TEXTS, st.booleans(), st.sampled_from([1, 2, 4]))
+def test_whether_any_fits_is_the_same(
+    patterns: list[Pattern], text: str, cased: bool, size: int
+) -> None:
+    globs = tuple(p.glob for p in patterns if isinstance(p, Text) and p.cased is cased)
+    with pytest.MonkeyPatch.context() as patch:
+        for bound in ("_CHUNK", "_LONGEST", "_DEEPEST"):
+            patch.setattr(sequences, bound, size)
+        fits = many.any_of(globs)(text)
+        many.any_of.cache_clear()
+    assert fits == any(glob.matches(text) for glob in globs)
+
+
+def test_only_texts_in_their_order_make_a_candidate() -> None:
+    patterns = tuple(Text.of(f"*z*word {n} x*") for n in range(1_000))
+    words = " ".join(f"word {n} x" for n in range(1_000))
+    assert list(many.candidates(patterns, Field(f"{words} z"))) == []
+    assert list(many.candidates(patterns, Field(f"z {words}"))) == list(patterns)
+    assert list(many.candidates(patterns, Field("word 3 x z word 7 x"))) == [patterns[7]]
 
 
 def test_what_is_nowhere_is_no_candidate() -> None:

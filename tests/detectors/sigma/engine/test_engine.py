@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from detectors.sigma.engine import Engine, plan, routing
+from detectors.sigma.engine import Engine, plan, predicate, routing
 from detectors.sigma.reference import Reference
 from tests.detectors.sigma.engine.same import assert_same
 from tests.detectors.sigma.sigma_rules import load_text, pipelines, rule
@@ -345,3 +345,17 @@ def test_endless_routing_keys_do_not_fill_the_memory(
     assert len(engine._memo) <= 10
     assert len(engine._plans) <= 4
     assert len(engine.lines._plans) <= 10
+
+
+def test_long_lists_are_searched_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predicate, "MANY", 2)
+    values = ["a*b", "ab*ab", "*ss*x*", "b?a*", "*q*", "*", "x", "xx*", "*xa"]
+    texts = [
+        f"s:\n  F{how}:\n" + "\n".join(f"  - '{one}'" for one in some) + f"\ncondition: {condition}"
+        for how, condition in [("", "s"), ("|contains", "s"), ("|cased", "s"), ("|neq", "s")]
+        for some in (values[:3], values[2:5], values[4:8], values[6:])
+    ]
+    texts += [f"t: {{H: here}}\n{text}".replace(": s", ": t and not s") for text in texts]
+    material = ["axb", "ababab", "abab", "aba", "AB", "ßx", "b1abq", "q", "x", "xxx", "QXA", ""]
+    events: list[dict[str, Any]] = [{"F": one} for one in [*material, 5, None, ["xx", "ab"]]]
+    assert same(tmp_path, texts, [{**event, "H": "here"} for event in events]) > 100
