@@ -21,6 +21,7 @@ from collectors.frame import MAX_RECORD
 from collectors.inputs.syslog_messages import MessageCutter, Messages
 from collectors.spool.receive import Receive
 from collectors.spool.record import Batch
+from collectors.spool.state import REFUSED
 from soc.errors import InputError
 
 log = logging.getLogger("soc.collect")
@@ -79,7 +80,9 @@ class SyslogTcp:
         self._open: set[_Connection] = set()
         self._peers: Counter[str] = Counter()
         self._held = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._refused = 0
+        self._tasks: set[asyncio.Future[None]] = set()
+        self._telling: asyncio.Future[None] | None = None
 
     async def run(self, receive: Receive, stop: Event) -> None:
         """Take messages until told to stop; raise InputError when the address cannot be had."""
@@ -104,9 +107,23 @@ class SyslogTcp:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), LOOK)
                 self._look()
+                self._tell(receive)
         finally:
             server.close()
             await self._finish()
+
+    def _tell(self, receive: Receive) -> None:
+        """Have refused connections counted for good: nothing else may come, all places are taken.
+
+        Nobody waits for it: a disk that takes nothing must not keep us from looking.
+        """
+        if not self._refused:
+            return
+        self._count(self.name, REFUSED, self._refused)
+        self._refused = 0
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.ensure_future(receive([], None))
+            self._keep(self._telling)
 
     def _look(self) -> None:
         clock = time.monotonic()
@@ -129,18 +146,20 @@ class SyslogTcp:
         address = writer.get_extra_info("peername")
         peer = str(address[0]) if address else ""
         if len(self._open) >= CONNECTIONS or self._peers[peer] >= PER_PEER:
-            self._count(self.name, "connections refused", 1)
+            self._refused += 1
             writer.transport.abort()
             return
         _probe(writer.get_extra_info("socket"))
         connection = _Connection(peer, writer, MessageCutter(), time.monotonic())
         self._open.add(connection)
         self._peers[peer] += 1
-        task = asyncio.ensure_future(self._serve(connection, reader, receive))
+        self._keep(asyncio.ensure_future(self._serve(connection, reader, receive)))
+
+    def _keep(self, task: asyncio.Future[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Future[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.error("%s: a connection broke", self.name, exc_info=error)

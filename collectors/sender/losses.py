@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from collectors.spool.state import REFUSED
 from soc.model.event import ECS_VERSION, Event, event_id
 from soc.model.time import iso
 
@@ -17,7 +18,7 @@ def losses(spool: Mapping[str, Any], dead_letters: int) -> dict[str, int]:
     found = {"dead-lettered": dead_letters, "quarantined": int(spool["lost"])}
     for name, counts in spool["inputs"].items():
         for what, many in counts.items():
-            if what.startswith(("dropped", "refused")):
+            if what.startswith(("dropped", "refused", REFUSED)):
                 found[f"{name}: {what}"] = many
     return {what: many for what, many in found.items() if many}
 
@@ -27,7 +28,8 @@ def loss_event(
 ) -> Event | None:
     """Return the event that tells what has been lost since `told`, None when nothing was.
 
-    Its id depends on the sums only: told again after a crash, it is the same event.
+    Its id depends on the sums only: told again after a crash, it is the same event. Its count is
+    that of frames and events; what refused connections would have brought nobody knows.
     """
     more = {w: many - told.get(w, 0) for w, many in sorted(now.items()) if many > told.get(w, 0)}
     if not more:
@@ -48,6 +50,6 @@ def loss_event(
         "event.original": text,
         "message": text,
         "observer.name": observer,
-        "soc.loss.count": sum(more.values()),
+        "soc.loss.count": sum(many for what, many in more.items() if not what.endswith(REFUSED)),
         "soc.loss.reasons": [f"{what}={many}" for what, many in more.items()],
     }

@@ -10,6 +10,9 @@ from collectors.spool.record import Batch
 UNKNOWN: Final = "?"
 """The input of frames whose block is damaged: nobody knows whose they were."""
 
+REFUSED: Final = "connections refused"
+"""What an input counts that has no place for more; how many records that cost nobody knows."""
+
 
 @dataclass(slots=True)
 class State:

@@ -6,7 +6,7 @@ import re
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -296,6 +296,7 @@ def _collector(state: Path) -> Checks:
         yield Check("collector", "failure", text, "soc collect status")
     if found["spool"]["problem"]:
         yield Check("spool", "failure", found["spool"]["problem"], _("make room on the disk"))
+    yield from _refused(found["spool"]["inputs"])
     waiting = _("{pending} records wait in the spool, {lost} were damaged")
     level: State = "warning" if found["spool"]["lost"] else "ok"
     fix = "soc collect spool check" if found["spool"]["lost"] else ""
@@ -306,6 +307,20 @@ def _collector(state: Path) -> Checks:
     if dead := found["dead_letters"]:
         text = ngettext("{count} dead letter", "{count} dead letters", dead).format(count=dead)
         yield Check("dead-letters", "warning", text, "soc collect dead-letters list")
+
+
+def _refused(inputs: Mapping[str, Mapping[str, int]]) -> Checks:
+    from collectors.spool.state import REFUSED
+
+    for name, counts in inputs.items():
+        if many := counts.get(REFUSED, 0):
+            text = ngettext(
+                "{input}: {count} connection was refused, there was no place for more",
+                "{input}: {count} connections were refused, there was no place for more",
+                many,
+            )
+            fix = _("see who holds connections: {command}").format(command="ss -tnp")
+            yield Check("connections", "warning", text.format(input=name, count=many), fix)
 
 
 def _user() -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from collectors.spool.state import REFUSED
 from soc.run.replay import replay
 from soc.store.sqlite import SqliteStore
 from tests.faults.sending import NOON, Node, line
@@ -81,6 +82,35 @@ def test_a_loss_is_an_event_of_its_own_and_causes_no_other(node: Node, server: S
         node.until(lambda: node.sender.ledger.waiting == 0)
         node.sender.step()
     assert len(server.bulks) == bulks, "no loop"
+    node.check()
+
+
+def test_refused_connections_are_told_once_in_a_while_however_many(
+    node: Node, server: StoreServer
+) -> None:
+    def refuse(many: int) -> None:
+        for _ in range(many):
+            node.spool.count("net", REFUSED)
+        node.spool.commit()
+
+    refuse(700)
+    node.sender._told_at = -100
+    node.until(lambda: len(server.documents) == 1)
+    node.until(lambda: not node.sender.ledger.telling)
+    node.clock.step, node.sender._told_at = 0.01, node.clock.seconds
+    for _ in range(50):
+        refuse(1)
+        node.sender.step()
+    assert len(server.documents) == 1, "not before its time"
+    node.sender._told_at = -100
+    node.until(lambda: len(server.documents) == 2)
+    reasons = [one["soc"]["loss"] for one in server.documents.values()]
+    assert reasons == [
+        {"count": 0, "reasons": ["net: connections refused=700"]},
+        {"count": 0, "reasons": ["net: connections refused=50"]},
+    ], "no record is known to be lost"
+    (first, _second) = server.documents.values()
+    assert first["message"] == "lost on the way: 700 net: connections refused"
     node.check()
 
 

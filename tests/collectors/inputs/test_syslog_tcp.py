@@ -182,7 +182,7 @@ def test_one_peer_cannot_take_every_place(tmp_path: Path, monkeypatch: pytest.Mo
             assert await loop.sock_recv(refused, 1) == b""
         await world.send(b"<13>another peer\n")
         await world.until(lambda: world.raws() == [b"<13>another peer"])
-        assert world.counted("connections refused") == 1
+        await world.until(lambda: world.counted("connections refused") == 1)
         for one in many:
             one.close()
         await asyncio.sleep(0.1)
@@ -193,6 +193,26 @@ def test_one_peer_cannot_take_every_place(tmp_path: Path, monkeypatch: pytest.Mo
         refused.close()
 
     run(tmp_path, story)
+
+
+def test_refused_connections_are_counted_for_good_though_nothing_is_received(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(syslog_tcp, "CONNECTIONS", 2)
+    monkeypatch.setattr(syslog_tcp, "LOOK", 0.2)
+
+    async def story(world: World) -> None:
+        many = [await world.connect() for _number in range(7)]
+        await world.until(lambda: world.counted("connections refused") == 5)
+        many += [await world.connect() for _number in range(2)]
+        await asyncio.sleep(0.05)  # refused, and the input is stopped before it looks again
+        for one in many:
+            one.close()
+
+    run(tmp_path, story)
+    spool = Spool.open(tmp_path / "spool")
+    assert spool.status()["inputs"] == {"net": {"connections refused": 7}}
+    spool.close()
 
 
 @pytest.mark.slow

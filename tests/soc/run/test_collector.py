@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from collectors.inputs.syslog_tcp import PER_PEER
 from collectors.sender.dead_letters import DeadLetters
 from soc.run import status
 from soc.store.open import open_store
@@ -100,6 +101,42 @@ def test_syslog_over_tcp_becomes_events_with_their_peer(node: Flow) -> None:
     assert len({one["event.id"] for one in events}) == 3
     assert sum(one["event.kind"] == "pipeline_error" for one in events) <= 1
     assert all("event.ingested" in one for one in events)
+
+
+@pytest.mark.slow
+def test_connections_that_were_refused_are_told_to_the_store_and_by_the_doctor(node: Flow) -> None:
+    port = free_port()
+    with (node.home / "soc.toml").open("a") as file:
+        file.write(f'[[inputs]]\nlisten = "tcp://127.0.0.1:{port}"\n')
+    node.start()
+    address = ("127.0.0.1", port)
+
+    def first() -> bool:
+        try:
+            connections.append(socket.create_connection(address))
+        except ConnectionRefusedError:
+            return False
+        return True
+
+    connections: list[socket.socket] = []
+    until(first)
+    connections += [socket.create_connection(address) for _ in range(PER_PEER + 2)]
+    until(lambda: stored(node, 1))
+    node.stop()
+    for one in connections:
+        one.close()
+    with closing(open_store(node.home / "store")) as store:
+        (told,) = drained(store)
+    name = f"tcp://127.0.0.1:{port}"
+    assert told["event.action"] == "loss"
+    assert told["soc.loss.reasons"] == [f"{name}: connections refused=3"]
+    (check,) = [one for one in checks(node) if one["check"] == "connections"]
+    assert check["state"] == "warning"
+    assert f"{name}: 3 connections" in check["detail"]
+    figures = {
+        one["what"]: one["count"] for one in soc("collect", "status", home=node.home).documents
+    }
+    assert figures[f"{name}: connections refused"] == 3
 
 
 def test_dead_letters_on_the_command_line(node: Flow) -> None:
