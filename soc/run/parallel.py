@@ -3,21 +3,21 @@
 The input is cut before anything is decoded: files read by lines into ranges, others stay whole.
 Each process takes the next part and judges it with an engine of its own (a fork of the loaded one).
 What it finds it writes to a file, so that nobody waits for somebody else's turn; this process reads
-these files in the order of the input, and counts the correlations.
+what is in these files in the order of the input, and counts the correlations.
 """
 
 import multiprocessing
 import os
-import pickle
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Final, NamedTuple
+from types import FrameType
+from typing import Final, NamedTuple, NoReturn
 
 from collectors.reading import Span
 from detectors.sigma.correlation.match import Match
@@ -26,6 +26,7 @@ from soc.model.finding import Finding
 from soc.run.captures import Captures
 from soc.run.collecting import Reading, parts_of, read_all
 from soc.run.detection import Detection
+from soc.run.handover import Inbox, Outbox, Section
 from soc.run.sorting import Sorting
 from soc.run.summary import Summary
 
@@ -81,17 +82,17 @@ class _Worker:
 
     process: BaseProcess
     line: Connection
+    inbox: Inbox
     part: int = -1
 
 
 class Workers:
     """Processes that judge parts of files; make them with `workers`."""
 
-    def __init__(self, job: Job, folder: Path) -> None:
+    def __init__(self, job: Job) -> None:
         self._job = job
-        self._folder = folder
         self._next = 0
-        self._done: set[int] = set()
+        self._done: dict[int, Section] = {}
         self._workers: list[_Worker] = []
 
     def start(self, number: int) -> None:
@@ -99,11 +100,10 @@ class Workers:
         for _ in range(min(number, len(self._job.parts))):
             here, there = _FORK.Pipe()
             ours = [worker.line for worker in self._workers]
-            arguments = (there, [*ours, here], self._job, self._folder)
-            process = _FORK.Process(target=_work, args=arguments)
+            process = _FORK.Process(target=_work, args=(there, [*ours, here], self._job))
             process.start()
             there.close()
-            self._workers.append(_Worker(process, here))
+            self._workers.append(_Worker(process, here, Inbox(here)))
         for worker in self._workers:
             self._give(worker)
 
@@ -119,7 +119,7 @@ class Workers:
         for number, part in enumerate(self._job.parts):
             while number not in self._done:
                 self._listen()
-            for judged in _records(self._folder / str(number)):
+            for judged in self._done.pop(number):
                 if judged.problem is not None:
                     problem(judged.problem)
                 if judged.note:
@@ -131,7 +131,6 @@ class Workers:
                 for finding in judged.findings:
                     summary.found(finding)
                     yield finding
-            (self._folder / str(number)).unlink()
             advance(part.size)
         for finding in correlating.count(matches.drain()):
             summary.found(finding)
@@ -153,12 +152,12 @@ class Workers:
         for line in wait(list(busy)):
             worker = busy[line]  # type: ignore[index]
             try:
-                told = worker.line.recv()
+                told = worker.inbox.receive()
             except (EOFError, OSError) as error:
                 raise self._died(worker) from error
-            if told != worker.part:
+            if isinstance(told, str):
                 raise self._lost(worker, f"could not judge its part ({told})")
-            self._done.add(worker.part)
+            self._done[worker.part] = told
             self._give(worker)
 
     def _died(self, worker: _Worker) -> SocError:
@@ -187,35 +186,37 @@ class Workers:
 @contextmanager
 def workers(job: Job, number: int) -> Iterator[Workers]:
     """Start this many processes, and end them with the block."""
-    with TemporaryDirectory(prefix="soc-detect-") as folder:
-        made = Workers(job, Path(folder))
-        try:
-            made.start(number)
-            yield made
-        finally:
-            made.close()
+    made = Workers(job)
+    try:
+        made.start(number)
+        yield made
+    finally:
+        made.close()
 
 
-def _work(line: Connection, others: Sequence[Connection], job: Job, folder: Path) -> None:
+def _work(line: Connection, others: Sequence[Connection], job: Job) -> None:
     """Judge the parts that are asked for until there are no more (runs in a process of its own)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us ends us
+    signal.signal(signal.SIGTERM, _end)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     for other in others:
         other.close()
-    with suppress(EOFError, OSError):  # who started us is gone
+    with closing(Outbox(line)) as outbox, suppress(EOFError, OSError):  # who started us is gone
         while (number := line.recv()) >= 0:
-            line.send(_worked(job, number, folder))
+            outbox.send(_judged(job, job.parts[number]))
 
 
-def _worked(job: Job, number: int, folder: Path) -> int | str:
-    """Judge a part into its file; return its number, or what went wrong."""
-    try:
-        with (folder / str(number)).open("wb") as out:
-            os.fchmod(out.fileno(), 0o600)
-            for judged in _judged(job, job.parts[number]):
-                pickle.dump(judged, out, pickle.HIGHEST_PROTOCOL)
-    except Exception as error:  # to be said where somebody listens
-        return f"{type(error).__name__}: {error}"
-    return number
+def _end(signum: int, frame: FrameType | None) -> NoReturn:
+    """End in order, so that carved files and child processes of ours go, too."""
+    raise SystemExit(128 + signum)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, also in the middle of a part."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _judged(job: Job, part: Part) -> Iterator[_Judged]:
@@ -244,17 +245,6 @@ def _judged(job: Job, part: Part) -> Iterator[_Judged]:
                 yield _Judged(heard, list(matches.drain()))
     yield from told
     yield _Judged(events=summary.events, unparsed=summary.unparsed)
-
-
-def _records(path: Path) -> Iterator[_Judged]:
-    """Yield what a process of ours wrote."""
-    with path.open("rb") as file:
-        while True:
-            try:
-                record: Any = pickle.load(file)  # noqa: S301 - our own, in a folder nobody else may enter
-            except EOFError:
-                return
-            yield record
 
 
 def _portable(finding: Finding) -> Finding:

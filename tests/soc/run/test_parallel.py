@@ -5,8 +5,7 @@ import gzip
 import json
 import os
 import signal
-import subprocess
-import sys
+from contextlib import closing
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from soc.errors import SocError
 from soc.run import parallel
 from soc.run.collecting import Reading
 from soc.run.detection import Detection, detection
+from soc.run.handover import Outbox
 from soc.run.parallel import Job, parts_in, workers
 from soc.run.summary import Summary
 from tests.command import soc
-from tests.data import ROOT
 from tests.soc.run.test_judging import NOW
 
 RULE = """\
@@ -196,39 +195,16 @@ def test_a_part_that_cannot_be_judged_is_an_error_and_no_traceback(
 def test_a_process_that_dies_between_two_parts_is_an_error(
     tmp_path: Path, loaded: Detection, monkeypatch: pytest.MonkeyPatch, first: bool
 ) -> None:
-    def leaving(line: Any, others: Any, job: Job, folder: Path) -> None:
+    def leaving(line: Any, others: Any, job: Job) -> None:
         for other in others:
             other.close()
         if not first:
-            number = line.recv()
-            (folder / str(number)).touch()
-            line.send(number)
+            line.recv()
+            with closing(Outbox(line)) as outbox:
+                outbox.send([])
         line.close()
         os._exit(9)
 
     monkeypatch.setattr(parallel, "_work", leaving)
     with pytest.raises(SocError, match=r"exit code 9.*findings are missing"):
         found(job_of(tmp_path, loaded), 1)
-
-
-def test_a_process_whose_parent_is_gone_ends_quietly(tmp_path: Path, loaded: Detection) -> None:
-    script = (
-        "import os, signal, sys; from pathlib import Path; "
-        "from tests.soc.run.test_parallel import *; "
-        "job = job_of(Path(sys.argv[1]), detection([Path(sys.argv[1]) / 'rules']), 2); "
-        "held = workers(job, 2); some = held.__enter__(); "
-        "print(*(one.process.pid for one in some._workers), flush=True); "
-        "os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)],
-        cwd=ROOT,
-        env=os.environ | {"TMPDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
-    assert len(done.stdout.split()) == 2
-    assert done.stderr == ""  # read to its end: so they have ended, too
