@@ -20,6 +20,7 @@ BENCHES = {
     "store": ["--events", "1000000"],
     "sigma_reference": [],
     "sigma": ["--rounds", "3"],
+    "jobs": [],
     "delivery": ["--events", "100000"],
     "packets": [],
     "yara": [],
