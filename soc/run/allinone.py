@@ -30,8 +30,6 @@ from soc.store.base import Position, Retention, Store
 
 log = logging.getLogger("soc.run")
 
-IDLE: Final = 0.2
-"""Seconds to wait when there is nothing to do."""
 RETRY: Final = 2.0
 """Seconds to wait when the store refuses."""
 TEND_EVERY: Final = 5.0
@@ -68,8 +66,9 @@ class Counters:
 class Runner:
     """Moves events from files to alerts. `clock` is the wall clock, `now` monotonic seconds.
 
-    `tend` ends leases that have run out, and compares everything with the real state at a start.
-    `reload` gives a new rule set when there is one; `watch` looks at what rules cost.
+    `idle`: seconds to wait when there is nothing to do. `tend` ends leases that have run out, and
+    compares everything with the real state at a start. `reload` gives a new rule set when there is
+    one; `watch` looks at what rules cost.
     """
 
     store: Store
@@ -78,6 +77,7 @@ class Runner:
     key: bytes
     observer: str
     clock: Callable[[], datetime]
+    idle: float = 0.2
     retention: Retention = field(default_factory=Retention)
     now: Callable[[], float] = time.monotonic
     counters: Counters = field(default_factory=Counters)
@@ -106,7 +106,7 @@ class Runner:
                 stop.wait(RETRY)
                 continue
             if not busy:
-                stop.wait(IDLE)
+                stop.wait(self.idle)
         self._stop()
 
     def step(self) -> bool:

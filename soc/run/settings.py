@@ -75,6 +75,11 @@ class StoreOptions(Options):
     password: SecretRef | None = None
     ca: Annotated[Path, AfterValidator(_home)] | None = None
 
+    @property
+    def idle(self) -> float:
+        """Seconds between two looks at a store that had nothing new."""
+        return 1.0 if self.url.startswith("http") else 0.2
+
     def open(self) -> Store:
         """Open the store; raise ContentError or StoreError."""
         access = Access(self.environment, self.api_key, self.ca, self.user, self.password)

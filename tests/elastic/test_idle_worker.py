@@ -1,4 +1,4 @@
-"""A worker that has nothing to do: what it asks of the server, and what it must not overlook."""
+"""Workers and `soc run` with nothing to do: what they ask, and what they must not overlook."""
 
 import threading
 import time
@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from soc.run.allinone import Input, Runner
 from soc.run.detection import detection
 from soc.run.worker.worker import Worker
 from soc.store.elastic import ElasticStore, looks
+from soc.store.elastic.client import Client
 from soc.store.elastic.names import Backing
+from soc.store.elastic.tail import Shard
 from soc.store.elastic.templates import index_templates
 from soc.store.elastic.wire import encode
 from tests.bench.worker import counted, prepare
@@ -60,6 +63,39 @@ def test_over_300_shards_it_asks_a_few_things_a_second(
     assert not any("_msearch" in kind or "_refresh" in kind for kind in kinds), kinds
 
 
+@pytest.mark.timeout(280)
+def test_soc_run_over_60_indices_asks_a_thing_a_second(
+    cluster: Cluster, store: ElasticStore, place: str, tmp_path: Path
+) -> None:
+    """Also when an index is gone that its cursor knows."""
+    prepare(store, STREAMS)
+    mine = cluster.store(place)
+    asked = counted(mine)
+    loaded = detection([team(tmp_path, {}).home / "rules"])
+    source = Input(str(tmp_path / "*.log"), UTC)
+    runner = Runner(mine, [source], loaded, b"k" * 32, "n", lambda: datetime.now(UTC), idle=1.0)
+    runner.correlating = loaded.correlating
+    runner.drain()
+    stop = threading.Event()
+    thread = threading.Thread(target=runner.run, args=(stop,))
+    thread.start()
+    try:
+        turned = cluster.ask("POST", f"/logs-soc.set7-{place}/_rollover")
+        cluster.ask("DELETE", f"/{turned['old_index']}")
+        time.sleep(3)
+        asked.clear()
+        time.sleep(SECONDS)
+        kinds = Counter(asked)
+    finally:
+        stop.set()
+        thread.join()
+        mine.close()
+    assert runner.counters.evaluated == STREAMS
+    print(f"{sum(kinds.values()) / SECONDS:.1f} requests a second: {dict(kinds)}")
+    assert SECONDS / 2 <= kinds["GET docs"] <= SECONDS + 1, "one look a second"
+    assert kinds.keys() == {"GET docs"}, kinds
+
+
 def _five_shards(cluster: Cluster, place: str) -> None:
     """Streams of this environment have five shards each: their indices are made sooner."""
     known = index_templates()["metrosoc-events"]
@@ -68,25 +104,41 @@ def _five_shards(cluster: Cluster, place: str) -> None:
     cluster.ask("PUT", f"/_index_template/five-{place}", known | own | shards)
 
 
+@pytest.mark.parametrize("by", ["shards", "tail"])
 def test_a_drained_index_is_left_out_and_a_late_write_to_it_is_read(
-    store: ElasticStore, cluster: Cluster, place: str, monkeypatch: pytest.MonkeyPatch
+    store: ElasticStore, cluster: Cluster, place: str, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     """Indices of one day here: by their numbers instead of their days, and without waiting."""
     monkeypatch.setattr(looks, "PARTS", (17,))
     monkeypatch.setattr(looks, "_day", _numbered)
     now = [0.0]
-    store._looks["events"]._now = lambda: now[0]
+    look = store._look(f"logs-soc.*-{place}")
+    monkeypatch.setattr(look, "_now", lambda: now[0])
+    looked = look.shards
+    seen: set[int] = set()
+
+    def shards(client: Client) -> list[Shard]:
+        found = looked(client)
+        seen.update(one.index.generation for one in found)
+        return found
+
+    monkeypatch.setattr(look, "shards", shards)
     noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
     stream = f"logs-soc.test-{place}"
     cursors: dict[str, str] = {}
+    cursor: str | None = None
     asked = counted(store)
 
     def step(seconds: float) -> tuple[set[int], list[str]]:
+        nonlocal cursor
         now[0] += seconds
-        shards = store.shards()
-        found = store.tails(cursors, shards)
+        seen.clear()
+        if by == "tail":
+            batch = store.tail(cursor)
+            cursor = batch.cursor
+            return seen, [event["event.id"] for event in batch.events]
+        found = store.tails(cursors, store.shards())
         cursors.update({one.shard: one.cursor for one in found})
-        seen = {part.index.generation for one in shards for part in one.parts}
         return seen, [event["event.id"] for one in found for event in one.events]
 
     store.append([an_event(1)], now=noon)
@@ -108,6 +160,13 @@ def test_a_drained_index_is_left_out_and_a_late_write_to_it_is_read(
     assert step(1) == ({2}, [an_event(4)["event.id"]])
     assert not any("_resolve" in one or stream in one for one in asked), asked
     assert step(looks.WHOLE) == ({1, 2}, [identity])
+    for _ in range(3):
+        step(looks.WHOLE)
+    assert step(1) == ({2}, [])
+    if by == "tail":  # who comes with another cursor has everything looked at
+        assert sorted(event["event.id"] for event in store.tail(None).events) == sorted(
+            [identity, an_event(2)["event.id"], an_event(4)["event.id"]]
+        )
 
 
 def _numbered(index: Backing) -> str:
@@ -122,7 +181,7 @@ def test_the_key_of_a_detector_may_look_like_that(
     store.append([an_event(1)], now=datetime(2026, 11, 22, 12, tzinfo=UTC))
     secret = store.keys.create("d", "detector", days=1).secret
     detector = keyed(cluster, place, tmp_path / "key", secret)
-    look: Any = detector._looks["events"]
+    look: Any = detector._look(f"logs-soc.*-{place}")
     for days, many in (["2001"], 1), (["2"], 0):
         look._whole_at, look._days, look._now = 0.0, days, lambda: 1.0
         assert len(detector.shards()) == many

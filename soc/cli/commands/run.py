@@ -73,6 +73,7 @@ def command(
             key=key,
             observer=config.node.name,
             clock=now,
+            idle=config.store.idle,
             retention=Retention(config.retention.days, config.retention.bytes),
             raised=lambda finding: tell(finding, quiet=quiet),
             reload=lambda: reloaded(reloader),

@@ -60,7 +60,7 @@ def run(store: StoreOption = None, rules: RulesOption = None, quiet: QuietOption
         found,
         loaded,
         now,
-        idle=1.0 if config.store.url.startswith("http") else 0.2,
+        idle=config.store.idle,
         told=lambda finding: tell(finding, quiet=quiet),
         reload=lambda: reloaded(reloader),
         watch=Watch(found, loaded.engine, now),

@@ -23,6 +23,9 @@ MOST: Final = 40
 PARTS: Final = (4, 7, 10)
 """What of a day's text is a year, a month, the whole."""
 
+ALL: Final = ""
+"""The name of a cursor that is not one shard's, but of all."""
+
 State = dict[str, int]
 """How far an index has come, by shard."""
 
@@ -31,7 +34,7 @@ class Look:
     """The looks of one store object at the streams of a pattern. `now` is monotonic."""
 
     def __init__(self, pattern: str, now: Callable[[], float] = time.monotonic) -> None:
-        self._pattern = pattern
+        self.pattern = pattern
         self._now = now
         self._whole_at: float | None = None
         self._still: dict[str, State] = {}
@@ -44,17 +47,17 @@ class Look:
         """Return the shards that can have news, with their checkpoints; one request."""
         now = self._now()
         if self._whole_at is None or now - self._whole_at >= WHOLE:
-            found = listed(client, self._pattern)
+            found = listed(client, self.pattern)
             self._judge(found)
             self._whole_at = now
             return found
         if not self._days:
-            return listed(client, self._pattern)
+            return listed(client, self.pattern)
         # Of a data stream's own name nothing can be left out: so the indices behind are named.
-        behind = f".ds-{self._pattern}-"
+        behind = f".ds-{self.pattern}-"
         without = [f"-{behind}{day}*" for day in self._days]
         found = listed(client, ",".join([f"{behind}*", *without]))
-        return [one for one in found if fnmatchcase(one.index.stream, self._pattern)]
+        return [one for one in found if fnmatchcase(one.index.stream, self.pattern)]
 
     def given(self, name: str, cursor: str | None) -> None:
         """Note from where a shard is read; one that we do not know may lie anywhere behind."""
@@ -96,9 +99,9 @@ def _drained(
 ) -> bool:
     """Tell whether nothing is left to read of an index, in those of its shards that we read."""
     for key, until in state.items():
-        name = f"{index.stream}/{key.partition('@')[0]}"
-        if name in cursors and cursors[name].get(index.name, {}).get(key, -1) < until:
-            return False
+        for name in (ALL, f"{index.stream}/{key.partition('@')[0]}"):
+            if name in cursors and cursors[name].get(index.name, {}).get(key, -1) < until:
+                return False
     return True
 
 

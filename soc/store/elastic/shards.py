@@ -1,6 +1,7 @@
-"""The shards of data streams: many tails in one look, one refresh and one search together.
+"""What data streams have got behind a cursor: as one tail, or by shard, many of them together.
 
-A shard's name is that of its data stream and its number: it stays when the stream turns to a new
+Both look at the same indices (`soc.store.elastic.looks`): one look, one refresh, one search. A
+shard's name is that of its data stream and its number: it stays when the stream turns to a new
 index, and so does its cursor, which is written as that of the whole tail.
 """
 
@@ -9,14 +10,29 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from soc.model.event import Event
-from soc.store.base import Piece
+from soc.store.base import Batch, Piece
 from soc.store.base import Shard as Named
 from soc.store.elastic.client import Client
-from soc.store.elastic.looks import Look
+from soc.store.elastic.looks import ALL, Look
 from soc.store.elastic.streams import Streams
-from soc.store.elastic.tail import Cursor, Shard, kept, pieces, read, written
+from soc.store.elastic.tail import Cursor, Shard, kept, left, pieces, read, written
 
 _PARTITION: Final = re.compile(r"soc-matches\.(\d{3})-", re.ASCII)
+
+
+def tail(client: Client, streams: Streams, look: Look, cursor: str | None, limit: int) -> Batch:
+    """Return up to `limit` events behind the cursor, of every stream in its order."""
+    look.given(ALL, cursor)
+    seen = read(cursor)
+    parts = look.shards(client)
+    if not left(parts, seen):
+        return Batch([], written(seen) if cursor is None else cursor)
+    answering = {one.index.name for one in parts} | look.left_out
+    position = kept(streams, look.pattern, seen, answering)
+    found = [e for _, some in pieces(client, streams, parts, position, limit) for e in some]
+    after = written(position)
+    look.gave(ALL, after)
+    return Batch(found, after)
 
 
 def shards(client: Client, look: Look) -> list[Named]:

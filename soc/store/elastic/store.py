@@ -26,7 +26,6 @@ from soc.store.elastic.roles import Keys
 from soc.store.elastic.search import Search
 from soc.store.elastic.snapshots import Snapshots
 from soc.store.elastic.streams import Streams
-from soc.store.elastic.tail import tail
 from soc.store.elastic.templates import COMPONENT, VERSION, component, index_templates
 from soc.store.elastic.upkeep import Upkeep
 from soc.store.elastic.wire import decode, encode
@@ -47,10 +46,7 @@ class ElasticStore:
         self.keys = Keys(self._client, self._names)
         self.snapshots = Snapshots(self._client, self._names)
         self.upkeep = Upkeep(self._client, self._names, self._streams)
-        self._looks: dict[base.Stream, Look] = {
-            "events": Look(self._names.events),
-            "matches": Look(self._names.matches),
-        }
+        self._looks: dict[str, Look] = {}
         self._dirty: set[str] = set()
         self._ready = False
         self._lock = threading.Lock()
@@ -144,19 +140,23 @@ class ElasticStore:
         limit: int = 1000,
     ) -> base.Batch:
         """Return what was appended behind the cursor, per data stream in appending order."""
-        pattern = self._names.stream(stream, partition)
-        return tail(self._client, self._streams, pattern, cursor, limit)
+        look = self._look(self._names.stream(stream, partition))
+        return shards_of.tail(self._client, self._streams, look, cursor, limit)
+
+    def _look(self, pattern: str) -> Look:
+        return self._looks.setdefault(pattern, Look(pattern))
 
     def shards(self, stream: base.Stream = "events") -> list[base.Shard]:
         """Return the shards of a stream's data streams."""
-        return shards_of.shards(self._client, self._looks[stream])
+        look = self._look(self._names.events if stream == "events" else self._names.matches)
+        return shards_of.shards(self._client, look)
 
     def tails(
         self, cursors: Mapping[str, str], shards: Sequence[base.Shard], *, limit: int = 1000
     ) -> list[base.Piece]:
         """Return what lies behind the cursors of these shards."""
         matches = any(shards_of.of_matches(one.name) for one in shards)
-        look = self._looks["matches" if matches else "events"]
+        look = self._look(self._names.matches if matches else self._names.events)
         return shards_of.tails(self._client, self._streams, look, cursors, shards, limit)
 
     def behind(self, cursor: str | None, shard: base.Shard) -> int:

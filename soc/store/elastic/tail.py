@@ -16,7 +16,6 @@ import orjson
 
 from soc.errors import UsageError
 from soc.model.event import Event
-from soc.store.base import Batch
 from soc.store.elastic.client import Client, Json
 from soc.store.elastic.names import Backing
 from soc.store.elastic.streams import Streams
@@ -47,17 +46,6 @@ class Shard:
         return f"{self.number}@{self.history}"
 
 
-def tail(client: Client, streams: Streams, pattern: str, cursor: str | None, limit: int) -> Batch:
-    """Return up to `limit` events behind the cursor."""
-    seen = read(cursor)
-    shards = listed(client, pattern)
-    position = kept(streams, pattern, seen, {one.index.name for one in shards})
-    events: list[Event] = []
-    for _, found in pieces(client, streams, shards, position, limit):
-        events += found
-    return Batch(events, written(position))
-
-
 def pieces(
     client: Client, streams: Streams, shards: Sequence[Shard], position: Cursor, limit: int
 ) -> Iterator[tuple[Shard, list[Event]]]:
@@ -65,7 +53,7 @@ def pieces(
     room = limit
     refreshed: set[str] = set()
     while room > 0:
-        waiting = behind(shards, position)
+        waiting = left(shards, position)
         if not waiting:
             return
         turn = waiting[: min(TOGETHER, room)]
@@ -133,7 +121,7 @@ def _primary(copies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [copy for copy in copies if copy["routing"]["primary"] and "seq_no" in copy]
 
 
-def behind(shards: Sequence[Shard], position: Cursor) -> list[Shard]:
+def left(shards: Sequence[Shard], position: Cursor) -> list[Shard]:
     """Return the shards with something left, of every stream those of its oldest such index."""
     found: dict[str, list[Shard]] = {}
     for one in shards:
