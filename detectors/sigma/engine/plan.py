@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import orjson
@@ -13,12 +14,12 @@ from detectors.sigma.engine.formula import KEYWORDS, Formula, Slot, slots_of
 from detectors.sigma.engine.literals import Lit
 from detectors.sigma.engine.predicate import Predicate, compiled
 from detectors.sigma.engine.rarity import Guess, Measured
-from detectors.sigma.engine.reasons import Because, prepared
+from detectors.sigma.engine.reasons import Report, prepared
 from detectors.sigma.engine.scan import Scanner
 from detectors.sigma.engine.sieve import Sieve
 from detectors.sigma.engine.words import Words, folded, words_of
 from detectors.sigma.pipeline import Source
-from detectors.sigma.reference import finding, told
+from detectors.sigma.reference import finding
 from detectors.sigma.rule import Rule
 from detectors.sigma.values import View
 from soc.model.event import Event
@@ -62,9 +63,8 @@ class Plan:
         self.errors = errors
         self._index = {slot: number for number, slot in enumerate(self.slots)}
         self._read: Reader = gather(self.slots)
-        self._reasons: list[Because | None] = [None] * len(self.units)
+        self._reports: list[Report | None] = [None] * len(self.units)
         self._predicates: list[Predicate | None] = [None] * len(self.units)
-        self._bits = [1 << number for number in range(len(self.units))]
         self._sample: list[Sequence[str]] | None = []
         self._blank = (ABSENT,) * len(self.slots)
         formulas = [unit.formula for unit in self.units]
@@ -160,10 +160,10 @@ class Plan:
 
     def _deciding(self, left: int, raws: Values, texts: Sequence[str]) -> Holding:
         holding: list[int] = []
-        bits, predicates = self._bits, self._predicates
+        predicates = self._predicates
         while left:  # the highest bit first: what is left becomes shorter
             number = left.bit_length() - 1
-            left ^= bits[number]
+            left ^= 1 << number
             predicate = predicates[number]
             if predicate is None:
                 predicate = self._predicate(number)
@@ -198,22 +198,29 @@ class Plan:
     def findings(self, numbers: Iterable[int], event: Event) -> list[Finding]:
         """Return the findings of rules that hold, in their order."""
         findings: list[Finding] = []
+        reports = self._reports
         for number in numbers:
-            unit = self.units[number]
-            if len(unit.sources) > 1 or self._predicates[number] is _unsure:
-                findings += self._referred((number,), View(event))
-                continue
-            because = self._reasons[number]
-            if because is None:
-                because = self._reasons[number] = prepared(unit.rule, unit.sources[0].names)
+            report = reports[number] or self._report(number)
             try:
-                reason = because(event)
+                found = report(event)
             except Exception:  # the reference decides, and counts the failure if it is its own
-                findings += self._referred((number,), View(event))
-                continue
-            if reason is not None:
-                findings.append(told(unit.rule, event, reason))
+                found = self._by_reference(number, event)
+            if found is not None:
+                findings.append(found)
         return findings
+
+    def _report(self, number: int) -> Report:
+        """Prepare what makes the findings of a rule that holds."""
+        unit = self.units[number]
+        if len(unit.sources) > 1 or self._predicates[number] is _unsure:
+            made: Report = partial(self._by_reference, number)
+        else:
+            made = prepared(unit.rule, unit.sources[0].names)
+        self._reports[number] = made
+        return made
+
+    def _by_reference(self, number: int, event: Event) -> Finding | None:
+        return next(iter(self._referred((number,), View(event))), None)
 
     def _referred(self, numbers: Iterable[int], view: View) -> list[Finding]:
         """Return what the reference finds with these rules."""

@@ -1,4 +1,4 @@
-"""Reasons of rules that are known to match, made by functions written once for each rule.
+"""Findings of rules that are known to match, made by functions written once for each rule.
 
 An event is only asked which lines matched, by which of their patterns, and for the values; the
 same answer has the same form of reason, which the reference makes once. Whatever is not plain text
@@ -17,35 +17,38 @@ from detectors.sigma.rule import Condition, Group, Item, Rule
 from detectors.sigma.text import Glob
 from detectors.sigma.values import View, text_of
 from soc.model.event import Event
-from soc.model.finding import about
+from soc.model.finding import Finding, about
 from soc.model.reason import Form, Reason, Told
 from soc.text import shorten
 
-Because = Callable[[Event], Reason | Told | None]
+Report = Callable[[Event], Finding | None]
+"""Makes the finding of a rule that is known to match the event."""
 MAX_FORMS: Final = 256
 """Forms that are remembered of a rule."""
 _Part = Callable[["_Function", int, str], None]
 """Writes a part of a rule into a function, at an indentation, with the statement for failing."""
 
 
-def prepared(rule: Rule, names: Names) -> Because:
-    """Return a function that explains why the rule matches an event on which it does."""
+def prepared(rule: Rule, names: Names) -> Report:
+    """Return a function that makes the rule's finding, with its reason, on an event it matches."""
     forms: dict[tuple[Any, ...], Form] = {}
     fixed = about(rule.info)
 
-    def whole(event: Event) -> Reason | None:
-        return evaluate.because_condition(rule.condition, rule, View(event), names)
+    def whole(event: Event) -> Finding | None:
+        tree = evaluate.because_condition(rule.condition, rule, View(event), names)
+        return None if tree is None else Finding(rule.info, (event,), tree)
 
-    def first(event: Event, key: tuple[Any, ...]) -> Reason | None:
-        tree = whole(event)
-        if tree is not None:
+    def first(event: Event, key: tuple[Any, ...]) -> Finding | None:
+        found = whole(event)
+        if found is not None:
             if len(forms) >= MAX_FORMS:
                 forms.clear()
-            forms[key] = Form(tree.open(), fixed)
-        return tree
+            forms[key] = Form(found.reason.open(), fixed)
+        return found
 
     parts = _condition(rule.condition, rule, names, sure=True)
-    return _Function(parts, {"forms": forms, "whole": whole, "first": first}).because
+    space = {"INFO": rule.info, "forms": forms, "whole": whole, "first": first}
+    return _Function(parts, space).report
 
 
 class _Function:
@@ -55,7 +58,8 @@ class _Function:
         self.slots: dict[Slot, int] = {}
         self.writer = Writer(self.slots)
         self.space = self.writer.space
-        self.space |= {"Told": Told, "shorten": shorten, "text_of": text_of, **space}
+        self.space |= {"Finding": Finding, "Told": Told, "shorten": shorten, "text_of": text_of}
+        self.space |= space
         self.lines: list[str] = []
         self.marks: list[str] = []
         self.values: list[str] = []
@@ -65,12 +69,13 @@ class _Function:
         body = [
             f" key = ({''.join(f'{mark}, ' for mark in (*named, *self.marks))})",
             " form = forms.get(key)",
-            f" return Told(form, ({''.join(f'{value}, ' for value in self.values)})) "
-            "if form else first(event, key)",
+            " if form is None: return first(event, key)",
+            f" why = Told(form, ({''.join(f'{value}, ' for value in self.values)}))",
+            " return Finding(INFO, (event,), why)",
         ]
-        text = "\n".join(["def because(event):", *self._reading(), *self.lines, *body])
+        text = "\n".join(["def report(event):", *self._reading(), *self.lines, *body])
         exec(compile(text, "<reason>", "exec"), self.space)  # noqa: S102 - our own text
-        self.because: Because = self.space["because"]
+        self.report: Report = self.space["report"]
 
     def _reading(self) -> list[str]:
         """Return the lines that take values out of the event: raw, as text, folded, shown."""
