@@ -143,11 +143,11 @@ class Writer:
         if len(equal) == 1:
             terms.append(f"{value} == {equal[0]!r}")
         elif equal:
-            terms.append(f"{value} in {self.name(frozenset(equal))}")
+            terms.append(f"{value} in {{{', '.join(map(repr, equal))}}}")
         if heads:
-            terms.append(f"{value}.startswith({self.name(tuple(heads))})")
+            terms.append(f"{value}.startswith({tuple(heads)})")
         if tails:
-            terms.append(f"{value}.endswith({self.name(tuple(tails))})")
+            terms.append(f"{value}.endswith({tuple(tails)})")
         if len(inner) > _FEW:
             terms.append(f"{self.name(_any_of(inner))}({value})")
         else:

@@ -14,7 +14,6 @@ from detectors.sigma.engine.predicate import Writer
 from detectors.sigma.evaluate import MAX_LISTED, MAX_SHOWN, Names
 from detectors.sigma.patterns import Text
 from detectors.sigma.rule import Condition, Group, Item, Rule
-from detectors.sigma.text import Glob
 from detectors.sigma.values import View, text_of
 from soc.model.event import Event
 from soc.model.finding import Finding, about
@@ -199,10 +198,14 @@ def _line(slot: Slot, texts: Sequence[Text], *, every: bool, sure: bool) -> _Par
         function.values += [f"r{index}"] * (len(texts) if every else 1)
         if len(texts) > 1 and not every:
             which = function.new("w")
-            function.writer.folded.add(index)
-            first = function.writer.name(_first(texts))
-            holds = f"t{index} is not A and ({which} := {first}(t{index}, f{index})) >= 0"
+            function.add(indent, f"{which} = -1")
+            function.add(indent, "while True:")
+            for number, text in enumerate(texts):
+                holds = function.writer.texts_of([text], index)
+                function.add(indent + 1, f"if {holds}: {which} = {number}; break")
+            function.add(indent + 1, "break")
             function.marks.append(which)
+            holds = f"{which} >= 0"
         elif sure:
             holds = f"t{index} is not A"
         else:
@@ -210,33 +213,3 @@ def _line(slot: Slot, texts: Sequence[Text], *, every: bool, sure: bool) -> _Par
         function.add(indent, f"if not ({holds}): {fail}")
 
     return part
-
-
-def _first(texts: Sequence[Text]) -> Callable[[str, str], int]:
-    """Return a function from text and folded text to the number of the first pattern that fits.
-
-    It is negative when none does.
-    """
-    tests = [(n, p.cased, p.needle, _rest(p.glob)) for n, p in enumerate(texts)]
-
-    def test(text: str, folded: str) -> int:
-        for number, cased, needle, matches in tests:
-            own = text if cased else folded
-            if needle in own and (matches is None or matches(own)):
-                return number
-        return -1
-
-    return test
-
-
-def _rest(glob: Glob) -> Callable[[str], bool] | None:
-    """Return what is left to ask of a text that holds the needle, None for nothing."""
-    parts = [part for part in (glob.head, *glob.middle, glob.tail) if part is not None]
-    if len(parts) != 1 or parts[0].regex is not None:
-        return glob.matches
-    needle = glob.needle
-    if glob.whole:
-        return needle.__eq__
-    if glob.tail is not None:
-        return lambda text: text.endswith(needle)
-    return None if glob.head is None else lambda text: text.startswith(needle)
