@@ -62,8 +62,8 @@ class Judge:
     def step(self) -> int:
         """Judge the next events; return how many there were."""
         batch = self.store.tail(self._cursor, limit=BATCH)
-        self._cursor = batch.cursor  # also over what is no event, else it is read again and again
         if not batch.events:
+            self._cursor = batch.cursor  # over what is no event, else it is read again and again
             self._idle()
             return 0
         began = time.perf_counter()
@@ -71,7 +71,7 @@ class Judge:
         took = time.perf_counter() - began
         self._told(told)
         self._watched(batch.events, took)
-        self._busy_at, self._changed = self.now(), True
+        self._cursor, self._busy_at, self._changed = batch.cursor, self.now(), True
         if self.now() - self._saved_at >= max(SAVE_EVERY, SHARE * self._took):
             self.save()
         return len(batch.events)
