@@ -316,6 +316,10 @@ class Store(Protocol):
         """Drop whole days of events that the policy does not keep; return their names."""
         ...
 
+    def mismatch(self) -> StoreError | None:
+        """Return what a person has to do because store and program are of different versions."""
+        ...
+
     def info(self) -> Info:
         """Return what the store holds."""
         ...

@@ -61,6 +61,8 @@ def command(
         found = config.store.open()
         reloader = rule_set(config, found)
         loaded = reloader.current
+        if problem := found.mismatch():
+            note(str(problem))
         runner = Runner(
             store=found,
             inputs=[

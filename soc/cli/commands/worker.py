@@ -56,6 +56,8 @@ def run(store: StoreOption = None, rules: RulesOption = None, quiet: QuietOption
     found = config.store.open()
     reloader = rule_set(config, found)
     loaded = reloader.current
+    if problem := found.mismatch():
+        note(str(problem))
     worker = Worker(
         found,
         loaded,

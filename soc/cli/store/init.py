@@ -13,6 +13,7 @@ def command(store: StoreOption = None) -> None:
     """
     with opened(store) as found:
         made = found.init() if hasattr(found, "init") else []
+        problem = found.mismatch()
     for name in made:
         note(_("{name} is in place").format(name=name))
-    note(_("the store is ready"))
+    note(_("the store is ready") if problem is None else str(problem))

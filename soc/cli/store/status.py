@@ -16,6 +16,8 @@ def command(
 ) -> None:
     """Show what the store holds; of a cluster also what its servers lack, and what does it instead.
 
+    Says so when the store is of another version than this soc.
+
     \b
     Example: soc store status --json
     """
@@ -33,6 +35,8 @@ def command(
         Column("health", _("Health"), 8),
     )
     with opened(store) as found:
+        if problem := found.mismatch():
+            note(str(problem))
         info = found.info()
         cluster = found.capabilities() if hasattr(found, "capabilities") else None
     row: dict[str, Any] = {column.field: getattr(info, column.field) for column in columns}

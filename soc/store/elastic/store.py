@@ -5,8 +5,10 @@ are read by id. A document is searchable a second after it was stored; what this
 written itself it sees at once.
 """
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -15,7 +17,7 @@ from soc.errors import StoreError
 from soc.model.alert import Entry
 from soc.model.event import Event
 from soc.store import base
-from soc.store.elastic import alerts, work
+from soc.store.elastic import alerts, versions, work
 from soc.store.elastic import shards as shards_of
 from soc.store.elastic.bulk import ATTEMPTS, Bulk, Item
 from soc.store.elastic.client import Client
@@ -31,6 +33,8 @@ from soc.store.elastic.upkeep import Upkeep
 from soc.store.elastic.wire import decode, encode
 from soc.store.open import Access
 from soc.store.query import Node
+
+log = logging.getLogger("soc.store")
 
 PAGE = 1_000
 
@@ -53,13 +57,10 @@ class ElasticStore:
 
     def init(self) -> list[str]:
         """Write the templates of this version, whoever else does the same; return their names."""
-        path = f"/_component_template/{COMPONENT}"
-        known = self._client.ask("GET", path, missing=True).get("component_templates", [])
-        if known and int(known[0]["component_template"].get("version", 0)) > VERSION:
-            raise StoreError(
-                "the cluster was set up by a newer soc", where=self._client.url, hint="update soc"
-            )
-        self._client.ask("PUT", path, component())
+        there = versions.templates(self._client)
+        if there > VERSION and (problem := versions.mismatch(self._client.url, there)):
+            raise problem
+        self._client.ask("PUT", f"/_component_template/{COMPONENT}", component())
         templates = index_templates()
         for name, body in templates.items():
             self._client.ask("PUT", f"/_index_template/{name}", body)
@@ -68,14 +69,25 @@ class ElasticStore:
 
     def _prepared(self) -> None:
         """Refuse to write where no templates are: the server would guess types from values."""
-        if self._ready:
-            return
-        path = f"/_component_template/{COMPONENT}"
-        if not self._client.ask("GET", path, missing=True, filter_path="**.version"):
-            raise StoreError(
-                "the cluster is not set up for soc", where=self._client.url, hint="soc store init"
-            )
-        self._ready = True
+        with self._lock:
+            if self._ready:
+                return
+            there = versions.templates(self._client)
+            if problem := versions.mismatch(self._client.url, there):
+                if not there:
+                    raise problem
+                log.warning("%s", problem)
+            self._ready = True
+
+    def mismatch(self) -> StoreError | None:
+        """Return what has to be done because the cluster is of another version than this soc."""
+        there = versions.templates(self._client)
+        self._ready = self._ready or there > 0  # whoever asks tells it
+        old: list[str] = []
+        if there == VERSION:
+            with suppress(base.Denied):
+                old = versions.older(self._client, self._names, self._streams)
+        return versions.mismatch(self._client.url, there, old)
 
     def append(
         self,
@@ -279,7 +291,8 @@ class ElasticStore:
         self._refresh()
         events, alerts_ = self._count(self._names.events), self._count(self._names.alerts)
         size = sum(self._streams.sizes().values())
-        return base.Info("elastic", self._client.url, VERSION, events, alerts_, size)
+        there = versions.templates(self._client)
+        return base.Info("elastic", self._client.url, there, events, alerts_, size)
 
     def _count(self, index: str) -> int:
         answer = self._client.ask("GET", f"/{index}/_count", ignore_unavailable="true")

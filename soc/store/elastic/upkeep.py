@@ -18,7 +18,8 @@ from soc.store.base import Denied
 from soc.store.elastic.client import Client, Json, told
 from soc.store.elastic.names import Backing, Names, document_id
 from soc.store.elastic.streams import Streams
-from soc.store.elastic.templates import VERSION, component
+from soc.store.elastic.templates import component
+from soc.store.elastic.versions import older
 from soc.store.elastic.wire import decode
 from soc.store.elastic.work import acquire, release
 
@@ -26,7 +27,6 @@ Clock = Callable[[], datetime]
 SECONDS: Final = 60.0
 """How long a migration that died keeps others waiting."""
 PAGE: Final = 1_000
-_MAPPINGS: Final = "*.mappings._meta.metrosoc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,43 +52,15 @@ class Upkeep:
             release(self.client, self.names, lease)
 
     def _migrate(self) -> list[str]:
-        old = self._old()
         done = []
-        for one in self._newest():
-            if one.name in old:
-                answer = self.client.ask("POST", f"/{one.stream}/_rollover")
+        for name in older(self.client, self.names, self.streams):
+            if backing := Backing.read(name):
+                answer = self.client.ask("POST", f"/{backing.stream}/_rollover")
                 done.append(str(answer["new_index"]))
-        for name in sorted(old):
-            if Backing.read(name) is None:
+            else:
                 self.client.ask("PUT", f"/{name}/_mapping", component()["template"]["mappings"])
                 done.append(name)
         return done
-
-    def _old(self) -> set[str]:
-        """Return the indices of events, matches and alerts that an older version began."""
-        pattern = f"{self.names.events},{self.names.matches},{self.names.alerts}"
-        answer = self.client.ask(
-            "GET",
-            f"/{pattern}/_mapping",
-            expand_wildcards="open,hidden",
-            ignore_unavailable="true",
-            allow_no_indices="true",
-            filter_path=_MAPPINGS,
-        )
-        new = {n for n, one in answer.items() if _version(one) >= VERSION}
-        newer = {n for n, one in answer.items() if _version(one) > VERSION}
-        if newer:
-            where, hint = self.client.url, "update soc"
-            raise StoreError("the cluster was set up by a newer soc", where=where, hint=hint)
-        path = f"/_resolve/index/{pattern}"
-        found = self.client.ask("GET", path, missing=True, expand_wildcards="open,hidden")
-        plain = [one["name"] for one in found.get("indices", []) if "data_stream" not in one]
-        streams = [n for one in found.get("data_streams", []) for n in one["backing_indices"]]
-        return {*plain, *streams} - new
-
-    def _newest(self) -> list[Backing]:
-        everything = self.streams.backing(f"{self.names.events},{self.names.matches}")
-        return [list(some)[-1] for _, some in groupby(everything, key=lambda one: one.stream)]
 
     def second_copies(self) -> Iterator[tuple[str, list[str]]]:
         """Yield (index, ids) of events sent again behind a rollover that an older index has."""
@@ -128,7 +100,3 @@ class Upkeep:
             reason = f"{len(refused)} second copies could not be deleted"
             raise StoreError(reason, where=index, hint="soc store status")
         return sum(one["status"] == 200 for one in results)
-
-
-def _version(index: Json) -> int:
-    return int(index["mappings"]["_meta"]["metrosoc"])

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from soc.errors import UsageError
+from soc.errors import StoreError, UsageError
 from soc.folders import private
 from soc.model.alert import Entry
 from soc.model.event import Event
@@ -208,6 +208,10 @@ class SqliteStore:
                 with explained(self._days.path(day)):
                     self._days.delete(day)
         return [day.file.removesuffix(".db") for day in gone]
+
+    def mismatch(self) -> StoreError | None:
+        """Return None: what an older version wrote is migrated when it is opened."""
+        return None
 
     def info(self) -> base.Info:
         """Return what the store holds."""

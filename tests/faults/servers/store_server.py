@@ -20,6 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from soc.store.elastic.templates import VERSION
+
 Answered = tuple[int, bytes]
 Fault = Callable[["Exchange"], Answered | None]
 """What happens to a bulk request; None: the connection is cut without an answer."""
@@ -139,7 +141,7 @@ class StoreServer:
         if path.startswith("/_bulk"):
             return 200, json.dumps({"items": self._create(body)}).encode()
         if path.startswith("/_component_template/"):
-            known = {"component_templates": [{"component_template": {"version": 1}}]}
+            known = {"component_templates": [{"component_template": {"version": VERSION}}]}
             return 200, json.dumps(known).encode()
         return 403, b'{"error": {"type": "security_exception", "reason": "a node may not"}}'
 
