@@ -4,14 +4,18 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from soc.errors import Refused, UsageError
+from soc.store.base import Silent
+from soc.store.elastic import ElasticStore, bounded, client
 from soc.store.elastic.certs import authority, certificate
+from soc.store.open import Access
 from tests.command import Ran, soc
 
 
@@ -155,3 +159,53 @@ def test_half_of_a_ca_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(Refused):
         authority(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["ca.crt"]
+
+
+@contextmanager
+def half_open(kind: str) -> Iterator[int]:
+    """Listen and never come to TLS: silent, a byte at a time, or with no place for a connection."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=0 if kind == "full" else 100)
+    port, ended = listener.getsockname()[1], threading.Event()
+    filling = [socket.socket() for _ in range(4 if kind == "full" else 0)]
+
+    def drip() -> None:
+        listener.settimeout(0.05)
+        while not ended.is_set():
+            with suppress(OSError):
+                peer, _ = listener.accept()
+                with peer:
+                    for one in bytes([22, 3, 3, 0, 250, 2, 0, 0, 246]) + bytes(200):
+                        if ended.wait(0.02):
+                            break
+                        peer.sendall(bytes([one]))
+
+    for one in filling:
+        one.setblocking(False)
+        one.connect_ex(("127.0.0.1", port))
+    thread = threading.Thread(target=drip if kind == "dripping" else ended.wait, daemon=True)
+    thread.start()
+    try:
+        yield port
+    finally:
+        ended.set()
+        thread.join(10)
+        for one in (listener, *filling):
+            one.close()
+
+
+@pytest.mark.parametrize("kind", ["silent", "dripping", "full"])
+@pytest.mark.parametrize(("connect", "whole"), [(0.8, 30.0), (30.0, 0.8)])
+def test_a_connection_that_is_not_made_ends_by_whichever_time_is_over_first(
+    kind: str, connect: float, whole: float, ca: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of connecting and of TLS, ten seconds each, or the minute of the request."""
+    monkeypatch.setattr(bounded, "CONNECT", connect)
+    monkeypatch.setattr(client, "SECONDS", whole)
+    with half_open(kind) as port:
+        store = ElasticStore(f"https://127.0.0.1:{port}", Access(ca=ca / "ca.crt"))
+        began = time.monotonic()
+        with pytest.raises(Silent):
+            store.checkpoint("x")
+        took = time.monotonic() - began
+        store.close()
+    assert 0.7 < took < 3, took
