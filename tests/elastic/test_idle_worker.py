@@ -11,8 +11,10 @@ import pytest
 
 from soc.run.allinone import Input, Runner
 from soc.run.detection import detection
+from soc.run.judging import Judge
 from soc.run.worker.worker import Worker
 from soc.store.elastic import ElasticStore, looks
+from soc.store.elastic.bulk import Bulk, Item
 from soc.store.elastic.client import Client
 from soc.store.elastic.names import Backing
 from soc.store.elastic.tail import Shard
@@ -94,6 +96,26 @@ def test_soc_run_over_60_indices_asks_a_thing_a_second(
     print(f"{sum(kinds.values()) / SECONDS:.1f} requests a second: {dict(kinds)}")
     assert SECONDS / 2 <= kinds["GET docs"] <= SECONDS + 1, "one look a second"
     assert kinds.keys() == {"GET docs"}, kinds
+
+
+def test_soc_run_reads_second_copies_once(
+    cluster: Cluster, store: ElasticStore, place: str, tmp_path: Path
+) -> None:
+    """They are no events, so nothing is judged; but the cursor lies behind them."""
+    stream, events = f"logs-soc.test-{place}", [an_event(n) for n in range(3)]
+    loaded = detection([team(tmp_path, {}).home / "rules"])
+    judge = Judge(store, loaded, None)
+    store.append(events, now=datetime(2026, 11, 22, 12, tzinfo=UTC))
+    assert judge.step() == 3
+    cluster.ask("POST", f"/{stream}/_rollover")
+    again = [Item(stream, e["event.id"], encode(e, "event.id", resent=True)) for e in events]
+    Bulk(store._client).send(again)
+    asked = counted(store)
+    assert judge.step() == 0
+    assert "POST _msearch" in asked
+    asked.clear()
+    assert judge.step() == 0
+    assert asked == ["GET docs"]
 
 
 def _five_shards(cluster: Cluster, place: str) -> None:
