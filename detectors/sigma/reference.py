@@ -81,15 +81,19 @@ class Reference:
         if found is not None:
             return found
         delivering = tuple(s for s in self.pipelines.sources if s.delivers(view))
-        found = self._served.get(delivering)
-        if found is None:
-            found = _bounded(self._served, delivering, self.served_by(delivering))
+        found = self.served_by(delivering)
         if sum(len(text) for texts in key for text in texts) <= _MAX_KEY * len(self._tested):
             _bounded(self._memo, key, found)
         return found
 
     def served_by(self, delivering: tuple[Source, ...]) -> list[Candidate]:
         """Return the rules that these sources serve, with one source for each way of naming."""
+        found = self._served.get(delivering)
+        if found is None:
+            found = _bounded(self._served, delivering, self._serving(delivering))
+        return found
+
+    def _serving(self, delivering: tuple[Source, ...]) -> list[Candidate]:
         serving: dict[tuple[Source, ...], tuple[Source, ...]] = {}
         found = []
         for rule, sources in self._routes:

@@ -76,14 +76,14 @@ class Segment:
 
     def __init__(self, tokens: Iterable[Token]) -> None:
         tokens = tuple(tokens)
-        self.length = sum(len(t) if isinstance(t, str) else 1 for t in tokens)
-        self.literal = "".join(t for t in tokens if isinstance(t, str))
+        texts = [t for t in tokens if isinstance(t, str)]
+        self.literal = "".join(texts)
+        self.length = len(self.literal) + len(tokens) - len(texts)
         self.regex: re.Pattern[str] | None = None
-        if len(self.literal) != self.length:
+        if len(tokens) != len(texts):
             # No quantifier inside: the search is bounded by length of text x length of pattern.
             parts = (re.escape(t) if isinstance(t, str) else _CLASSES[t] for t in tokens)
             self.regex = re.compile("".join(parts))
-            texts = (t for t in tokens if isinstance(t, str))
             self.literal = max(texts, key=len, default="")
 
     def at(self, text: str, position: int) -> bool:
@@ -147,20 +147,15 @@ class Glob:
 
 def glob(tokens: tuple[Token, ...]) -> Glob:
     """Return the matcher of joined tokens."""
-    parts = [Segment(part) for part in _split(tokens)]
-    needle = max((p.literal for p in parts), key=len)
-    length = sum(p.length for p in parts)
+    parts = list(_split(tokens))
+    segments = [Segment(part) for part in parts if part]
+    length = sum(segment.length for segment in segments)
+    needle = max((segment.literal for segment in segments), key=len, default="")
     if len(parts) == 1:
-        return Glob(parts[0], (), None, True, length, needle)
-    head, *middle, tail = parts
-    return Glob(
-        head if head.length else None,
-        tuple(middle),
-        tail if tail.length else None,
-        False,
-        length,
-        needle,
-    )
+        return Glob(segments[0] if segments else Segment(()), (), None, True, length, needle)
+    head = segments.pop(0) if parts[0] else None
+    tail = segments.pop() if parts[-1] else None
+    return Glob(head, tuple(segments), tail, False, length, needle)
 
 
 def _split(tokens: tuple[Token, ...]) -> Iterator[list[Token]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from detectors.sigma.engine.formula import Formula, Leaf, Not
-from detectors.sigma.engine.literals import Lit, necessary
+from detectors.sigma.engine.literals import Lit, options
 
 Cost = Callable[[Lit], float]
 """What it costs to look for a literal: mostly how many events hold it."""
@@ -41,8 +41,7 @@ def _found(node: Formula, cost: Cost, *, positive: bool) -> list[Clause]:
 
 def _leaf(leaf: Leaf, cost: Cost) -> list[Clause]:
     found = [
-        _all([[Clause(sum(map(cost, lits)), lits)] for lits in necessary(pattern, leaf.slot)])
-        for pattern in leaf.item.patterns
+        _all([[Clause(sum(map(cost, lits)), lits)] for lits in of_one]) for of_one in options(leaf)
     ]
     return _all(found) if leaf.item.every else _any(found)
 

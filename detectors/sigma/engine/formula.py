@@ -16,7 +16,7 @@ Slot = tuple[str, ...]
 KEYWORDS: Final[Slot] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Leaf:
     """A line of a selection on a slot, without its negation."""
 

@@ -3,10 +3,11 @@
 A literal is case-folded, as the scanned text is. `start` and `end` tie it to the ends of a value.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from detectors.sigma.engine.expressions import needs
-from detectors.sigma.engine.formula import Slot
+from detectors.sigma.engine.formula import Leaf, Slot
 from detectors.sigma.patterns import Boolean, Number, Pattern, Regex, Text, Word
 from detectors.sigma.text import Segment
 from detectors.sigma.values import text_of
@@ -23,6 +24,19 @@ class Lit(NamedTuple):
 
 Options = list[tuple[Lit, ...]]
 """Each is a set of which one must be there; any of the sets may be chosen."""
+_KNOWN: Final[WeakKeyDictionary[Leaf, list[Options]]] = WeakKeyDictionary()
+
+
+def options(leaf: Leaf) -> list[Options]:
+    """Return what each pattern of a leaf cannot hold without.
+
+    It is asked for again and again: plans have leaves in common, and each chooses twice.
+    """
+    found = _KNOWN.get(leaf)
+    if found is None:
+        found = [necessary(pattern, leaf.slot) for pattern in leaf.item.patterns]
+        _KNOWN[leaf] = found
+    return found
 
 
 def necessary(pattern: Pattern, slot: Slot) -> Options:

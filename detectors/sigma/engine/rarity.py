@@ -6,7 +6,7 @@ from typing import Final
 
 from detectors.sigma.engine.clauses import Clause, clauses
 from detectors.sigma.engine.formula import Formula, Leaf, Node, Not, Slot
-from detectors.sigma.engine.literals import Lit, necessary
+from detectors.sigma.engine.literals import Lit, options
 from detectors.sigma.engine.scan import Scanner
 
 _CHARGE: Final = 0.0005
@@ -118,9 +118,8 @@ def literals(formula: Formula) -> set[Lit]:
     while stack:
         node = stack.pop()
         if isinstance(node, Leaf):
-            for pattern in node.item.patterns:
-                for option in necessary(pattern, node.slot):
-                    found.update(option)
+            for of_one in options(node):
+                found.update(*of_one)
         elif isinstance(node, Node):
             stack.extend(node.children)
         elif isinstance(node, Not):

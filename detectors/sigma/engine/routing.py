@@ -102,16 +102,13 @@ class Router:
 
     def classes(self, key: Key) -> tuple[tuple[bool, ...], ...]:
         """Return for each constant field which of its constants the key's value is."""
-        return tuple(
-            tuple(_is(pattern, key[place]) for pattern in self.constants[slot])
-            for place, slot in self._places
-        )
+        return tuple(_which(self.constants[slot], key[place]) for place, slot in self._places)
 
     def known(self, key: Key) -> dict[Slot, dict[Pattern, bool]]:
         """Return the same by slot and constant."""
+        fitting = zip(self._places, self.classes(key), strict=True)
         return {
-            slot: {pattern: _is(pattern, key[place]) for pattern in self.constants[slot]}
-            for place, slot in self._places
+            slot: dict(zip(self.constants[slot], fits, strict=True)) for (_, slot), fits in fitting
         }
 
 
@@ -128,11 +125,15 @@ def _reader(names: Sequence[str]) -> Callable[[Any], Key | None]:
     return read
 
 
-def _is(pattern: Pattern, raw: str | int | None) -> bool:
-    if isinstance(pattern, Null):
-        return raw is None
-    assert isinstance(pattern, Text | Number | Boolean)  # noqa: S101 - is_exact
-    return raw is not None and pattern.matches(Value(raw))
+def _which(constants: Sequence[Pattern], raw: str | int | None) -> tuple[bool, ...]:
+    """Tell of each constant whether the value is it."""
+    if raw is None:
+        return tuple(isinstance(pattern, Null) for pattern in constants)
+    value = Value(raw)
+    return tuple(
+        isinstance(pattern, Text | Number | Boolean) and pattern.matches(value)
+        for pattern in constants
+    )
 
 
 def is_short(key: Key) -> bool:

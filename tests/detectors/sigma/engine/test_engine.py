@@ -1,12 +1,13 @@
 """The engine: equal to the reference, above all where prefilters have gone wrong before."""
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from detectors.sigma.engine import Engine, plan, predicate, routing
+from detectors.sigma.engine import Engine, literals, plan, predicate, routing
 from detectors.sigma.reference import Reference
 from tests.detectors.sigma.engine.same import assert_same
 from tests.detectors.sigma.sigma_rules import load_text, pipelines, rule
@@ -359,3 +360,17 @@ def test_long_lists_are_searched_together(tmp_path: Path, monkeypatch: pytest.Mo
     material = ["axb", "ababab", "abab", "aba", "AB", "ßx", "b1abq", "q", "x", "xxx", "QXA", ""]
     events: list[dict[str, Any]] = [{"F": one} for one in [*material, 5, None, ["xx", "ab"]]]
     assert same(tmp_path, texts, [{**event, "H": "here"} for event in events]) > 100
+
+
+def test_what_is_known_of_a_rule_goes_with_the_rule(tmp_path: Path) -> None:
+    def judge() -> int:
+        report = load_text(tmp_path, rule("a: {F|contains: [evil, bad]}\ncondition: a"))
+        engine = Engine(report.rules, pipelines(tmp_path))
+        assert engine.evaluate({**BASE, "F": "evil"})
+        return len(literals._KNOWN)
+
+    gc.collect()
+    before = len(literals._KNOWN)
+    assert judge() > before
+    gc.collect()
+    assert len(literals._KNOWN) == before
