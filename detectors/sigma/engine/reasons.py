@@ -12,6 +12,7 @@ from detectors.sigma import evaluate
 from detectors.sigma.engine.formula import Slot
 from detectors.sigma.engine.predicate import Writer
 from detectors.sigma.evaluate import MAX_LISTED, MAX_SHOWN, Names
+from detectors.sigma.many import MANY
 from detectors.sigma.patterns import Text
 from detectors.sigma.rule import Condition, Group, Item, Rule
 from detectors.sigma.values import View, text_of
@@ -171,7 +172,8 @@ def _item(item: Item, names: Names, *, sure: bool) -> list[_Part]:
     if item.negated and sure:
         return []
     texts = [p for p in item.patterns if isinstance(p, Text)]
-    if item.field is None or item.negated or len(texts) != len(item.patterns):
+    plain = len(texts) == len(item.patterns) and len(texts) < MANY  # it is quick with long lists
+    if item.field is None or item.negated or not plain:
         return [_by_reference(item, names)]
     return [_line(names(item.field), texts, every=item.every, sure=sure)]
 

@@ -1,6 +1,6 @@
 """One scan of an event's text for the literals of all rules."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
@@ -16,13 +16,23 @@ _FEW: Final = 60
 
 END: Final = "\x03"
 """Stands behind each event in a text of several."""
-MOST: Final = 1 << 20
+MOST: Final = 1 << 18
 """Characters of several events that are scanned at once; more would take memory by the batch."""
+CHUNK: Final = 1 << 16
+"""Bytes of one text that are searched at once: all that is found in them is held in memory."""
+_DEEPEST: Final = 4
+"""Patterns that may end at one place of a text, each the end of the next one."""
 
 
 def apart(text: str, events: int) -> bool:
     """Tell whether events are scanned one by one: long ones, or one of them holds an `END`."""
     return len(text) > MOST or text.count(END) != events
+
+
+def chunks(text: bytes, longest: int) -> Iterator[bytes]:
+    """Yield a text in pieces that overlap, so that what is no longer than `longest` is in one."""
+    for start in range(0, max(len(text), 1), CHUNK):
+        yield text[max(start - longest + 1, 0) : start + CHUNK]
 
 
 def mark(index: int) -> str:
@@ -44,9 +54,11 @@ class Scanner:
         for lit, mask in masks.items():
             pattern = self.pattern(lit)
             owners[pattern] = owners.get(pattern, 0) | mask
+        owners = _shallow(owners)
         self.masks = list(owners.values())
         self.patterns = patterns = list(owners)
         kind = Implementation.DFA if len(owners) <= _SMALL else Implementation.ContiguousNFA
+        self._longest = max(map(len, owners), default=1)
         self._automaton = None
         if owners:
             self._automaton = BytesAhoCorasick([*patterns, END.encode()], implementation=kind)
@@ -72,15 +84,22 @@ class Scanner:
         All events have the same number of parts. Raises TypeError when a part is no text, and
         UnicodeEncodeError for a lone surrogate.
         """
-        text = "".join(parts)
-        if apart(text, len(bits)):
-            size = len(parts) // len(bits)
-            for place in range(len(bits)):
-                own = "".join(parts[place * size : (place + 1) * size])
-                bits[place] |= self.found(own.casefold().encode())
+        if bits:
+            self._sift(parts, bits, 0, len(bits))
+
+    def _sift(self, parts: Sequence[str], bits: list[int], start: int, stop: int) -> None:
+        size = len(parts) // len(bits)
+        text = "".join(parts[start * size : stop * size])
+        if apart(text, stop - start):
+            if stop - start == 1:
+                bits[start] |= self.found(text.casefold().encode())
+                return
+            middle = (start + stop) // 2
+            self._sift(parts, bits, start, middle)
+            self._sift(parts, bits, middle, stop)
             return
         masks, end = self.masks, len(self.masks)
-        place = mask = 0
+        place, mask = start, 0
         for number, _, _ in self._matches(_folded(text).encode()):
             if number != end:
                 mask |= masks[number]
@@ -92,7 +111,7 @@ class Scanner:
 
     def hits(self, text: bytes) -> set[int]:
         """Return the numbers of the different literals in a text."""
-        found = {hit[0] for hit in self._matches(text)}
+        found = {hit[0] for part in chunks(text, self._longest) for hit in self._matches(part)}
         found.discard(len(self.masks))
         return found
 
@@ -115,6 +134,24 @@ class Scanner:
         head = mark(number) if lit.start else ""
         tail = mark(number + 1) if lit.end else ""
         return f"{head}{lit.text}{tail}".encode()
+
+
+def _shallow(owners: Mapping[bytes, int]) -> dict[bytes, int]:
+    """Return patterns and their bits, without those that end in too many others.
+
+    Their bits go to one that they end in, which is there whenever they are: else `a`, `aa`, `aaa`,
+    ... would all be found at each place of a long run.
+    """
+    kept: dict[bytes, int] = {}
+    inside: list[bytes] = []
+    for turned in sorted(pattern[::-1] for pattern in owners):
+        while inside and not turned.startswith(inside[-1]):
+            inside.pop()
+        if len(inside) < _DEEPEST:
+            inside.append(turned)
+        end = inside[-1][::-1]
+        kept[end] = kept.get(end, 0) | owners[turned[::-1]]
+    return kept
 
 
 def _folded(text: str) -> str:

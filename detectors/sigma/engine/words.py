@@ -10,6 +10,8 @@ from typing import Final
 
 from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
+from detectors.sigma.engine.scan import chunks
+
 FOLDING: Final = (
     "\u00df\u0130\u0149\u017f\u01f0\u1e96\u1e97\u1e98\u1e99\u1e9a\u1e9e\u212a"
     "\ufb00\ufb01\ufb02\ufb03\ufb04\ufb05\ufb06"
@@ -28,6 +30,7 @@ class Words:
         found = sorted(words)
         self._ascii = all(word.isascii() for word in found)
         found += [text.encode() for text in (*FOLDING, *ESCAPES)]
+        self._longest = max(map(len, found))
         # Apart from each other, because short ones make the search for the others slow.
         self._searches = [
             BytesAhoCorasick(some, matchkind=MatchKind.LeftmostFirst)
@@ -38,8 +41,11 @@ class Words:
         """Tell whether one of the words may be in JSON text, be it behind an escape."""
         if not self._ascii and (not text.isascii() or hiding(text)):
             return True
-        lowered = text.lower()
-        return any(search.find_matches_as_indexes(lowered) for search in self._searches)
+        return any(
+            search.find_matches_as_indexes(part)
+            for part in chunks(text.lower(), self._longest)
+            for search in self._searches
+        )
 
 
 @lru_cache(maxsize=256)
