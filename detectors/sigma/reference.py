@@ -10,7 +10,7 @@ from detectors.sigma.rule import Rule
 from detectors.sigma.values import View
 from soc.model.event import Event
 from soc.model.finding import Finding
-from soc.model.reason import Reason, Told
+from soc.model.reason import Reason
 
 _MAX_ROUTES: Final = 4_096
 _MAX_KEY: Final = 256
@@ -128,10 +128,6 @@ def finding(rule: Rule, sources: tuple[Source, ...], view: View) -> Finding | No
     """Return what a rule says about an event, None when it does not match."""
     for source in sources:
         if matches(rule, view, source.names):
-            return told(rule, view.event, decided(explain(rule, view, source.names)))
+            reason = decided(explain(rule, view, source.names))
+            return Finding(rule.info, (view.event,), reason)
     return None
-
-
-def told(rule: Rule, event: Event, why: Reason | Told) -> Finding:
-    """Return the finding of a rule that matches an event for this reason."""
-    return Finding(rule.info, (event,), why)

@@ -13,15 +13,12 @@ from typing import Final
 
 from ahocorasick_rs import BytesAhoCorasick
 
+from detectors.sigma.endings import shallow
+
 _CHUNK: Final = 1 << 14
 """Bytes that are searched at a time: what is found in them is held in memory."""
 _LONGEST: Final = 1 << 10
 """Bytes of a text that are looked for."""
-_DEEPEST: Final = 4
-"""Texts that may end at one place, each the end of the next one: more of them are not looked for.
-
-Else `a`, `aa`, `aaa`, ... would all be found at each byte of a long run.
-"""
 _Wait = tuple[int, int, int]
 """From where on, which sequence, which of its texts."""
 
@@ -31,11 +28,10 @@ class Sequences:
 
     def __init__(self, sequences: Mapping[int, Iterable[bytes]]) -> None:
         cut = {key: [text[:_LONGEST] for text in texts] for key, texts in sequences.items()}
-        self._texts = _shallow(set(chain.from_iterable(cut.values())))
+        ends = shallow(chain.from_iterable(cut.values()))
+        self._texts = list(dict.fromkeys(ends.values()))
         places = {text: place for place, text in enumerate(self._texts)}
-        self._steps = {
-            key: [places[text] for text in texts if text in places] for key, texts in cut.items()
-        }
+        self._steps = {key: [places[ends[text]] for text in texts] for key, texts in cut.items()}
         self.unsure = [key for key, steps in self._steps.items() if not steps]
 
     def found_in(self, data: bytes) -> Iterator[int]:
@@ -86,16 +82,3 @@ class _Waiting(dict[int, deque[_Wait]]):
     def __missing__(self, place: int) -> deque[_Wait]:
         made = self[place] = deque(self._first.get(place, ()))
         return made
-
-
-def _shallow(texts: set[bytes]) -> list[bytes]:
-    """Return the texts without those that end in too many others."""
-    kept: list[bytes] = []
-    inside: list[bytes] = []
-    for turned in sorted(text[::-1] for text in texts):
-        while inside and not turned.startswith(inside[-1]):
-            inside.pop()
-        if len(inside) < _DEEPEST:
-            inside.append(turned)
-            kept.append(turned[::-1])
-    return kept

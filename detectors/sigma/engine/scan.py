@@ -5,6 +5,7 @@ from typing import Final
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
+from detectors.sigma.endings import shallow
 from detectors.sigma.engine.formula import Slot
 from detectors.sigma.engine.literals import Lit
 
@@ -20,12 +21,10 @@ MOST: Final = 1 << 18
 """Characters of several events that are scanned at once; more would take memory by the batch."""
 CHUNK: Final = 1 << 16
 """Bytes of one text that are searched at once: all that is found in them is held in memory."""
-_DEEPEST: Final = 4
-"""Patterns that may end at one place of a text, each the end of the next one."""
 
 
 def apart(text: str, events: int) -> bool:
-    """Tell whether events are scanned one by one: long ones, or one of them holds an `END`."""
+    """Tell whether events cannot be scanned together: long ones, or one of them holds an `END`."""
     return len(text) > MOST or text.count(END) != events
 
 
@@ -50,11 +49,11 @@ class Scanner:
         self.slots = tuple(slots)
         self.marks = tuple(mark(index) for index in range(len(self.slots) + 1))
         self._index = {slot: number for number, slot in enumerate(self.slots)}
+        ends = shallow({self.pattern(lit) for lit in masks})
         owners: dict[bytes, int] = {}
         for lit, mask in masks.items():
-            pattern = self.pattern(lit)
+            pattern = ends[self.pattern(lit)]
             owners[pattern] = owners.get(pattern, 0) | mask
-        owners = _shallow(owners)
         self.masks = list(owners.values())
         self.patterns = patterns = list(owners)
         kind = Implementation.DFA if len(owners) <= _SMALL else Implementation.ContiguousNFA
@@ -134,24 +133,6 @@ class Scanner:
         head = mark(number) if lit.start else ""
         tail = mark(number + 1) if lit.end else ""
         return f"{head}{lit.text}{tail}".encode()
-
-
-def _shallow(owners: Mapping[bytes, int]) -> dict[bytes, int]:
-    """Return patterns and their bits, without those that end in too many others.
-
-    Their bits go to one that they end in, which is there whenever they are: else `a`, `aa`, `aaa`,
-    ... would all be found at each place of a long run.
-    """
-    kept: dict[bytes, int] = {}
-    inside: list[bytes] = []
-    for turned in sorted(pattern[::-1] for pattern in owners):
-        while inside and not turned.startswith(inside[-1]):
-            inside.pop()
-        if len(inside) < _DEEPEST:
-            inside.append(turned)
-        end = inside[-1][::-1]
-        kept[end] = kept.get(end, 0) | owners[turned[::-1]]
-    return kept
 
 
 def _folded(text: str) -> str:

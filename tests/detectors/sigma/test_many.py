@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from detectors.sigma import evaluate, many, sequences
+from detectors.sigma import endings, evaluate, many, sequences
 from detectors.sigma.evaluate import holds
 from detectors.sigma.patterns import Null, Number, Pattern, Regex, Text
 from detectors.sigma.reference import Reference
@@ -47,8 +47,9 @@ def test_all_that_fit_are_candidates_in_their_order(
 ) -> None:
     field = Field(raw)
     with pytest.MonkeyPatch.context() as patch:
-        for bound in ("_CHUNK", "_LONGEST", "_DEEPEST"):
+        for bound in ("_CHUNK", "_LONGEST"):
             patch.setattr(sequences, bound, size)
+        patch.setattr(endings, "DEEPEST", size)
         found = list(many.candidates(patterns, field))
     rest = iter(patterns)
     assert all(any(one is other for other in rest) for one in found)
@@ -61,8 +62,9 @@ def test_whether_any_fits_is_the_same(
 ) -> None:
     globs = tuple(p.glob for p in patterns if isinstance(p, Text) and p.cased is cased)
     with pytest.MonkeyPatch.context() as patch:
-        for bound in ("_CHUNK", "_LONGEST", "_DEEPEST"):
+        for bound in ("_CHUNK", "_LONGEST"):
             patch.setattr(sequences, bound, size)
+        patch.setattr(endings, "DEEPEST", size)
         fits = many.any_of(globs)(text)
         many.any_of.cache_clear()
     assert fits == any(glob.matches(text) for glob in globs)
