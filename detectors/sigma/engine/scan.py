@@ -9,8 +9,6 @@ from detectors.sigma.endings import shallow
 from detectors.sigma.engine.formula import Slot
 from detectors.sigma.engine.literals import Lit
 
-_SMALL: Final = 500
-"""Patterns up to which the automaton is a table; larger ones are as fast compact."""
 _FEW: Final = 60
 """Patterns up to which the library has a vector search for whether any is there."""
 
@@ -56,11 +54,13 @@ class Scanner:
             owners[pattern] = owners.get(pattern, 0) | mask
         self.masks = list(owners.values())
         self.patterns = patterns = list(owners)
-        kind = Implementation.DFA if len(owners) <= _SMALL else Implementation.ContiguousNFA
         self._longest = max(map(len, owners), default=1)
         self._automaton = None
         if owners:
-            self._automaton = BytesAhoCorasick([*patterns, END.encode()], implementation=kind)
+            self._automaton = BytesAhoCorasick(
+                [*patterns, END.encode()],
+                implementation=Implementation.ContiguousNFA,  # as fast as a table, and small
+            )
         self._any = None
         if owners and len(owners) <= _FEW:
             self._any = BytesAhoCorasick(patterns, matchkind=MatchKind.LeftmostFirst)
