@@ -3,6 +3,8 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,32 +36,21 @@ SECONDS = 12.0
 def test_over_300_shards_it_asks_a_few_things_a_second(
     cluster: Cluster, store: ElasticStore, place: str, tmp_path: Path
 ) -> None:
-    _five_shards(cluster, place)
-    prepare(store, STREAMS)
+    with _five_shards(cluster, place):
+        prepare(store, STREAMS)
     assert len(store.shards()) == SHARDS
     mine = cluster.store(place)
     asked = counted(mine)
     loaded = detection([team(tmp_path, {}).home / "rules"])
     worker = Worker(mine, loaded, lambda: datetime.now(UTC), idle=1.0)
-    stop = threading.Event()
-    thread = threading.Thread(target=worker.run, args=(stop,))
-    thread.start()
-    try:
+    with _running(worker, mine):
         until = time.monotonic() + 60
         while worker.shards.documents < STREAMS:
             assert time.monotonic() < until, worker.shards.documents
             time.sleep(0.2)
         time.sleep(5)
-        asked.clear()
-        time.sleep(SECONDS)
-        kinds = Counter(asked)
-    finally:
-        stop.set()
-        thread.join()
-        mine.close()
-        cluster.ask("DELETE", f"/_index_template/five-{place}")
+        kinds = _asked_for_a_while(asked)
     assert worker.shards.documents == STREAMS
-    print(f"{sum(kinds.values()) / SECONDS:.1f} requests a second: {dict(kinds)}")
     assert sum(kinds.values()) / SECONDS < 5, kinds
     assert kinds["GET docs"] / SECONDS < 2.5, "one look a second at the events, one at the matches"
     assert not any("_msearch" in kind or "_refresh" in kind for kind in kinds), kinds
@@ -78,22 +69,12 @@ def test_soc_run_over_60_indices_asks_a_thing_a_second(
     runner = Runner(mine, [source], loaded, b"k" * 32, "n", lambda: datetime.now(UTC), idle=1.0)
     runner.correlating = loaded.correlating
     runner.drain()
-    stop = threading.Event()
-    thread = threading.Thread(target=runner.run, args=(stop,))
-    thread.start()
-    try:
+    with _running(runner, mine):
         turned = cluster.ask("POST", f"/logs-soc.set7-{place}/_rollover")
         cluster.ask("DELETE", f"/{turned['old_index']}")
         time.sleep(3)
-        asked.clear()
-        time.sleep(SECONDS)
-        kinds = Counter(asked)
-    finally:
-        stop.set()
-        thread.join()
-        mine.close()
+        kinds = _asked_for_a_while(asked)
     assert runner.counters.evaluated == STREAMS
-    print(f"{sum(kinds.values()) / SECONDS:.1f} requests a second: {dict(kinds)}")
     assert SECONDS / 2 <= kinds["GET docs"] <= SECONDS + 1, "one look a second"
     assert kinds.keys() == {"GET docs"}, kinds
 
@@ -118,12 +99,40 @@ def test_soc_run_reads_second_copies_once(
     assert asked == ["GET docs"]
 
 
-def _five_shards(cluster: Cluster, place: str) -> None:
+@contextmanager
+def _running(this: Worker | Runner, store: ElasticStore) -> Iterator[None]:
+    """Run a worker beside the test, and close its store behind it."""
+    stop = threading.Event()
+    thread = threading.Thread(target=this.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        store.close()
+
+
+def _asked_for_a_while(asked: list[str]) -> Counter[str]:
+    """Return what is asked from now on, and say how much that is a second."""
+    asked.clear()
+    time.sleep(SECONDS)
+    kinds = Counter(asked)
+    print(f"{sum(kinds.values()) / SECONDS:.1f} requests a second: {dict(kinds)}")
+    return kinds
+
+
+@contextmanager
+def _five_shards(cluster: Cluster, place: str) -> Iterator[None]:
     """Streams of this environment have five shards each: their indices are made sooner."""
     known = index_templates()["metrosoc-events"]
     own = {"index_patterns": [f"logs-soc.*-{place}"], "priority": known["priority"] + 1}
     shards = {"template": {"settings": {"index": {"number_of_shards": 5}}}}
     cluster.ask("PUT", f"/_index_template/five-{place}", known | own | shards)
+    try:
+        yield
+    finally:
+        cluster.ask("DELETE", f"/_index_template/five-{place}")
 
 
 @pytest.mark.parametrize("by", ["shards", "tail"])
