@@ -36,6 +36,7 @@ from detectors.sigma.engine import Engine
 from detectors.sigma.load import load
 from detectors.sigma.pipeline import Pipelines
 from detectors.sigma.rule import Rule
+from soc.cli.main import YOUNG
 from soc.model.finding import Finding
 from tests.bench.sigma_events import mixed, records
 from tests.data import ROOT, archive
@@ -86,8 +87,7 @@ def worker(folder: Path, name: str, form: str, part: int = 0, parts: int = 1) ->
     lines = lines[len(lines) * part // parts : len(lines) * (part + 1) // parts]
     material: list[Any] = lines if form == "lines" else [orjson.loads(line) for line in lines]
     evaluate = engine.evaluate_lines if form == "lines" else engine.evaluate_batch
-    gc.collect()
-    gc.freeze()
+    gc.set_threshold(YOUNG)
     times, clock = [], 0.0
     for _ in range(PASSES):
         started, began = time.process_time(), time.perf_counter()
