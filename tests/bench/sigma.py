@@ -7,10 +7,10 @@ Loads: an attack mix, its process creations, and ordinary records of which 1 % a
 the fields product, service and category. From JSON lines and from stored events (dicts); finding
 documents are written out. Each measurement is a process of its own, pinned to one core; CPU
 seconds are counted, the time to load the rules is left out on both sides. `cold` is the first pass
-over the file, in which the plans are made; RSigma makes its own while it loads. The rate is that of
-a process that has run for a while: CPython specialises a rule's code after some calls, so it is the
-median of the last five of twelve passes. `two` is what two processes take of the lines, each half of
-them on a core of its own at the same time, by the clock.
+over the file, in which the plans are made; RSigma makes its own while it loads. The rate is that
+of a process that has run for a while: CPython specialises a rule's code after some calls, so it is
+the median of the last five of twelve passes. `two` is what two processes take of the lines, each
+half of them on a core of its own at the same time, by the clock.
 """
 
 import argparse
