@@ -82,8 +82,9 @@ def _providers(rule: Rule) -> list[str]:
     for claim in claims(tree(rule)):
         if claim.wanted and claim.item.field == "Provider_Name":
             texts = [one.only for one in claim.patterns if isinstance(one, Text)]
-            if len(texts) == len(claim.patterns):
-                return [text for text in texts if text]
+            found = [text for text in texts if text]
+            if len(found) == len(claim.patterns):
+                return found
     return []
 
 

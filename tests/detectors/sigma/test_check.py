@@ -224,6 +224,7 @@ def test_a_field_that_may_be_right(tmp_path: Path, service: str, field: str) -> 
         ("Service Control Manager", "s and not p", False),
         ("[Service Control Manager, Netlogon]", "p and s", False),
         ("'*Manager'", "p and s", False),
+        ("[Service Control Manager, '*Updater']", "p and s", False),
         ("Netlogon", "p and s", False),
     ],
 )
