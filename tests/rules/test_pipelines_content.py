@@ -1,6 +1,7 @@
 """The shipped pipelines: every log source of the corpus is served, or said not to be."""
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ import yaml
 
 from collectors.frame import Frame, Source
 from collectors.normalise import Normaliser
-from collectors.packets.reading import DATASETS
+from collectors.packets.reading import DATASETS, read_capture
 from collectors.parsing import KIND, parser
 from detectors.sigma.load import load
 from detectors.sigma.pipeline import Pipelines
@@ -20,6 +21,7 @@ from detectors.sigma.rule import LogSource
 from soc.model.ecs import lookup
 from soc.model.event import Event
 from soc.registry import plugins
+from tests.collectors.packets.build import Talk, pcap, request, response
 from tests.data import ROOT, archive
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
@@ -139,6 +141,10 @@ def events(name: str, record: str) -> list[Event]:
 
 def fires(folder: Path, logsource: str, selection: str, name: str, record: str) -> bool:
     """Whether a rule for this log source matches a raw record through its parser."""
+    return sees(folder, logsource, selection, events(name, record))
+
+
+def sees(folder: Path, logsource: str, selection: str, found: Iterable[Event]) -> bool:
     rule = folder / "rule.yml"
     rule.write_text(
         "title: a rule\nid: 6a7d3f0e-2f86-4bb0-9f8e-0c8a6f2a9d11\nlevel: low\n"
@@ -149,7 +155,7 @@ def fires(folder: Path, logsource: str, selection: str, name: str, record: str) 
     report = load([rule])
     assert report.rejected == ()
     reference = Reference(report.rules, pipelines())
-    return any(reference.evaluate(event) for event in events(name, record))
+    return any(reference.evaluate(event) for event in found)
 
 
 SYSMON_1 = (
@@ -296,3 +302,14 @@ def test_a_rule_does_not_see_events_of_other_log_sources(
     tmp_path: Path, logsource: str, selection: str, name: str, record: str
 ) -> None:
     assert not fires(tmp_path, logsource, selection, name, record)
+
+
+@pytest.mark.parametrize("category", ["proxy", "webserver"])
+def test_a_rule_sees_how_much_a_client_sent(tmp_path: Path, category: str) -> None:
+    """In captures: access logs and Suricata do not say it."""
+    asked = request("/upload", method="POST", body=b"z" * 5000)
+    capture = tmp_path / "x.pcap"
+    capture.write_bytes(pcap(Talk().open().ask(asked).answer(response(b"ok")).close().frames))
+    found = list(read_capture(capture, received=NOW))
+    assert sees(tmp_path, f"category: {category}", "cs-bytes|gt: 4000, sc-bytes: 2", found)
+    assert not sees(tmp_path, f"category: {category}", "cs-bytes|gt: 5000", found)
