@@ -18,6 +18,8 @@ from detectors.sigma.text import Wild
 from detectors.sigma.values import View
 
 _EMPTY: Final = View({})
+_ORIGIN: Final = ("Provider_Name", "type")
+"""What tells the origins of events apart: programs on Windows, record types of Linux audit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,31 +58,37 @@ def _rule(rule: Rule, pipelines: Pipelines, known: fields.Known) -> Iterator[Rem
 
 
 def _fields(rule: Rule, sources: Sequence[Source], known: fields.Known) -> Iterator[Remark]:
-    if not sources:
-        return
-    providers = _providers(rule)
-    tables = [fields.names_of(source, providers, known) for source in sources]
+    origins = _origins(rule)
+    # What nothing delivers yet may stand in the table all the same.
+    asked = sources or [Source(rule.logsource, (), {}, "", rule.where)]
+    tables = [fields.names_of(source, origins, known) for source in asked]
     told: set[str] = set()
     for item in fields.items(rule):
         for field in fields.named(item):
             if field in told:
                 continue
             told.add(field)
-            pairs = zip(sources, tables, strict=True)
+            pairs = zip(asked, tables, strict=True)
             if all(fields.unknown(field, source, names) for source, names in pairs):
-                message = f"{field}: events of {_asked(rule, providers)} have no such field"
-                near = next(filter(None, (names.near(field) for names in tables if names)), "")
-                hint = f"{near}?" if near else "check the spelling, and its case"
+                message = f"{field}: events of {_asked(rule, origins)} have no such field"
+                hint = _near(field, tables) or "check the spelling, and its case"
                 yield _at(rule, item.label, "field", message, hint)
-            elif all(fields.unmapped(field, source) for source in sources):
+            elif sources and all(fields.unmapped(field, source) for source in sources):
                 message = f"{field}: no pipeline says where events of {rule.logsource} have it"
-                yield _at(rule, item.label, "mapping", message, "rules/pipelines, or an ECS name")
+                mapped = [fields.Names(frozenset(source.fields)) for source in sources]
+                hint = _near(field, mapped) or "rules/pipelines, or an ECS name"
+                yield _at(rule, item.label, "mapping", message, hint)
 
 
-def _providers(rule: Rule) -> list[str]:
-    """Return the providers of whose events alone the rule can be true, none when of any."""
+def _near(field: str, tables: Sequence[fields.Names | None]) -> str:
+    found = (names.near(field) for names in tables if names)
+    return next((f"{near}?" for near in found if near), "")
+
+
+def _origins(rule: Rule) -> list[str]:
+    """Return the origins of whose events alone the rule can be true, none when of any."""
     for claim in claims(tree(rule)):
-        if claim.wanted and claim.item.field == "Provider_Name":
+        if claim.wanted and claim.item.field in _ORIGIN:
             texts = [one.only for one in claim.patterns if isinstance(one, Text)]
             found = [text for text in texts if text]
             if len(found) == len(claim.patterns):
@@ -88,8 +96,8 @@ def _providers(rule: Rule) -> list[str]:
     return []
 
 
-def _asked(rule: Rule, providers: Sequence[str]) -> str:
-    return f"{rule.logsource}" + (f" from {', '.join(providers)}" if providers else "")
+def _asked(rule: Rule, origins: Sequence[str]) -> str:
+    return f"{rule.logsource}" + (f" from {', '.join(origins)}" if origins else "")
 
 
 def _truth(rule: Rule, sources: Sequence[Source]) -> Iterator[Remark]:

@@ -1,30 +1,39 @@
 """Fields that the events of a rule's log source do not have, or that nothing maps."""
 
 import difflib
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from pathlib import Path
+from typing import Final
 
 from detectors.sigma.patterns import FieldRef
 from detectors.sigma.pipeline import Source
 from detectors.sigma.rule import Group, Item, Rule
 from soc.model.ecs import lookup
 
+_NUMBER: Final = re.compile(r"[0-9]+")
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The fields that some events have; where they are not `whole` there may be more."""
+    """The fields that some events have; where they are not `whole` there may be more.
+
+    `#` in a name stands for any number.
+    """
 
     known: frozenset[str]
     whole: bool = True
 
     def lack(self, field: str) -> bool:
         """Tell whether the events have no such field, for sure: or one spelt in another case."""
-        if field in self.known:
+        shapes = {field, _NUMBER.sub("#", field)}
+        if shapes & self.known:
             return False
-        return self.whole or field.casefold() in {name.casefold() for name in self.known}
+        folded = {name.casefold() for name in self.known}
+        return self.whole or any(shape.casefold() in folded for shape in shapes)
 
     def near(self, field: str) -> str:
         """Return the name that a field was probably meant to be, "" when none is like it."""
@@ -40,7 +49,8 @@ class Names:
 Known = Mapping[str, Names]
 """`product/category` -> the fields of its events; what is not listed may have any.
 
-`product/service:provider` (in small letters) is about the events of one provider.
+`product/service:origin` (in small letters) is about the events of one provider, or the audit
+records of one type.
 """
 
 
@@ -81,13 +91,13 @@ def named(item: Item) -> Iterator[str]:
     yield from (one.field for one in item.patterns if isinstance(one, FieldRef))
 
 
-def names_of(source: Source, providers: Collection[str], known: Known) -> Names | None:
+def names_of(source: Source, origins: Collection[str], known: Known) -> Names | None:
     """Return the fields that the events of a source have, None when they may have any.
 
-    `providers`: the only ones whose events are asked for; none when all are.
+    `origins`: the only providers, or record types, that are asked for; none when all are.
     """
     whole = str(source.logsource)
-    rows = [known.get(f"{whole}:{one.casefold()}") for one in providers]
+    rows = [known.get(f"{whole}:{one.casefold()}") for one in origins]
     listed = [row for row in rows if row is not None]
     if not listed or len(listed) < len(rows):
         return known.get(whole)
