@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from detectors.sigma import check_fields as fields
 from detectors.sigma.check_regex import SHORT, fixed, heavy
-from detectors.sigma.check_truth import Claim, Node, Proof, claims, dead, refuted, tree
+from detectors.sigma.check_truth import Claim, Node, Proof, dead, refuted, tree
 from detectors.sigma.evaluate import matches
 from detectors.sigma.load import LoadReport
 from detectors.sigma.patterns import Exists, Null, Pattern, Regex, Text
@@ -58,7 +59,7 @@ def _rule(rule: Rule, pipelines: Pipelines, known: fields.Known) -> Iterator[Rem
 
 
 def _fields(rule: Rule, sources: Sequence[Source], known: fields.Known) -> Iterator[Remark]:
-    origins = _origins(rule)
+    origins = _origins(tree(rule))
     # What nothing delivers yet may stand in the table all the same.
     asked = sources or [Source(rule.logsource, (), {}, "", rule.where)]
     tables = [fields.names_of(source, origins, known) for source in asked]
@@ -85,15 +86,18 @@ def _near(field: str, tables: Sequence[fields.Names | None]) -> str:
     return next((f"{near}?" for near in found if near), "")
 
 
-def _origins(rule: Rule) -> list[str]:
-    """Return the origins of whose events alone the rule can be true, none when of any."""
-    for claim in claims(tree(rule)):
-        if claim.wanted and claim.item.field in _ORIGIN:
-            texts = [one.only for one in claim.patterns if isinstance(one, Text)]
-            found = [text for text in texts if text]
-            if len(found) == len(claim.patterns):
-                return found
-    return []
+def _origins(node: Node) -> list[str]:
+    """Return the origins of whose events alone a condition can be true, none when of any."""
+    if isinstance(node, Claim):
+        if not node.wanted or node.item.field not in _ORIGIN:
+            return []
+        texts = [one.only for one in node.patterns if isinstance(one, Text)]
+        found = [text for text in texts if text]
+        return found if len(found) == len(node.patterns) else []
+    each = [_origins(child) for child in node.children]
+    if node.kind == "and":
+        return next(filter(None, each), [])
+    return list(dict.fromkeys(chain.from_iterable(each))) if all(each) else []
 
 
 def _asked(rule: Rule, origins: Sequence[str]) -> str:

@@ -93,11 +93,6 @@ def dead(node: Node, single: Single) -> Iterator[tuple[str, Proof]]:
     yield from chain.from_iterable(dead(child, single) for child in node.children)
 
 
-def claims(node: Node) -> list[Claim]:
-    """Return claims that hold whenever the node does: those that no `or` stands above."""
-    return _flat((node,))[0]
-
-
 def _flat(nodes: Iterable[Node]) -> tuple[list[Claim], list[Branch]]:
     """Return the claims in nodes that must all hold, and the `or` branches beside them."""
     claims: list[Claim] = []

@@ -248,7 +248,11 @@ def test_a_field_that_may_be_right(tmp_path: Path, service: str, field: str) -> 
     [
         ("Service Control Manager", "p and s", True),
         ("service control manager", "p and s and not q", True),
+        ("Service Control Manager", "(p and s) or r", True),
+        ("Service Control Manager", "(p or r) and s", True),
         ("Service Control Manager", "p or s", False),
+        ("Service Control Manager", "(p and s) or q", False),
+        ("Netlogon", "(p and s) or r", False),
         ("Service Control Manager", "s and not p", False),
         ("[Service Control Manager, Netlogon]", "p and s", False),
         ("'*Manager'", "p and s", False),
@@ -260,6 +264,7 @@ def test_a_field_that_a_provider_does_not_write(
     tmp_path: Path, providers: str, condition: str, told: bool
 ) -> None:
     detection = f"p: {{Provider_Name: {providers}}}\nq: {{EventID: 2}}\ns: {{ServiceNaem: a}}\n"
+    detection += "r: {Provider_Name: Service Control Manager, EventID: 3}\n"
     found = remarks(tmp_path, f"{detection}condition: {condition}", logsource=WINDOWS % "system")
     fields = [one for one in found if one.kind == "field"]
     assert bool(fields) == told
