@@ -62,6 +62,7 @@ class _File:
         self.descriptor = descriptor
         self.cutter = LineCutter(place.offset)
         self.read_to = place.offset
+        self.written = 0
         self.gone_since: float | None = None
 
     def read(self) -> list[Frame]:
@@ -74,9 +75,12 @@ class _File:
 
     def begins_anew(self) -> bool:
         """Tell whether the file was truncated or overwritten since it was last read."""
-        size = os.fstat(self.descriptor).st_size
-        return size < self.read_to or (
-            size > self.read_to and _digest(self.descriptor, self.place.head) != self.place.digest
+        found = os.fstat(self.descriptor)
+        # What was written over may have the size it had before.
+        changed = found.st_size > self.read_to or found.st_mtime_ns != self.written
+        self.written = found.st_mtime_ns
+        return found.st_size < self.read_to or (
+            changed and _digest(self.descriptor, self.place.head) != self.place.digest
         )
 
 
@@ -117,8 +121,11 @@ class Follower:
 
     def _poll_file(self, key: Key, file: _File, clock: float) -> Iterator[Chunk]:
         if file.begins_anew():
+            origin, cut = file.place.origin, file.cutter.rest()
             self._begin(file.place, file.descriptor)
             file.cutter, file.read_to = LineCutter(), 0
+            if cut:  # a last line whose end will not come
+                yield Chunk(origin, file.place.path, [cut], self.state())
         before = file.read_to
         frames = file.read()
         if file.place.head < HEAD and file.read_to > before:

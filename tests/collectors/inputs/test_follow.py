@@ -150,6 +150,27 @@ def test_truncated_and_grown_beyond_the_old_end_between_two_looks(
     assert reader.read() == ["a much longer text than before", "and more"]
 
 
+def test_written_over_with_as_many_bytes(reader: Reader, log: Path) -> None:
+    log.write_text("state 1\n")
+    os.utime(log, (1, 1))
+    assert reader.read() == ["state 1"]
+    log.write_text("state 2\n")
+    assert reader.read() == ["state 2"]
+    os.utime(log, (2, 2))
+    assert reader.read() == []
+
+
+def test_the_last_line_of_a_truncated_file_counts_without_its_end(
+    reader: Reader, log: Path
+) -> None:
+    write(log, "one", "two", end="")
+    assert reader.read() == ["one"]
+    log.write_text("")
+    assert reader.read() == ["two"]
+    write(log, "three")
+    assert reader.read() == ["three"]
+
+
 def test_equal_lines_and_equal_files_are_different_records(reader: Reader, log: Path) -> None:
     write(log, "same", "same")
     reader.read()
