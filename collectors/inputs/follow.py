@@ -1,6 +1,6 @@
 """Files that grow: at least once, and once in the store because positions commit with events.
 
-A file is known by device, inode and a digest of its first bytes, not by its name: renaming it
+A file is known by its inode and a digest of its first bytes, not by its name: renaming it
 changes nothing, the rest of a renamed file is read to its end, also after a restart. A file that
 became shorter, or whose first bytes changed, begins anew under a new generation. A line counts
 when its line end has been written; the last line of a file that was rotated away counts without.
@@ -178,17 +178,21 @@ class Follower:
         place.offset = 0
 
     def _reopen(self, place: Place) -> None:
-        """Find the file again after a restart: by its name, else by its inode beside it."""
+        """Find the file again after a restart: by its name, else by its inode beside it.
+
+        The device's number does not count: after a reboot a disk may have another one.
+        """
         folder = os.path.dirname(place.path) or "."
         for path in (place.path, *_entries(folder)):
             try:
                 found = os.stat(path)
-                if (found.st_dev, found.st_ino) != (place.device, place.inode):
+                if found.st_ino != place.inode:
                     continue
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except OSError:
                 continue
             if _digest(descriptor, place.head) == place.digest:
+                place.device = found.st_dev
                 self._files[(place.device, place.inode)] = _File(place, descriptor)
                 return
             os.close(descriptor)

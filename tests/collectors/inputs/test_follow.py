@@ -92,6 +92,16 @@ def test_a_restart_repeats_and_loses_nothing(reader: Reader, log: Path) -> None:
     assert reader.read() == ["two"]
 
 
+def test_a_reboot_that_numbers_the_disks_anew_repeats_nothing(reader: Reader, log: Path) -> None:
+    write(log, "one")
+    reader.read()
+    reader.stored["files"][0]["device"] += 1
+    reader.restart()
+    assert reader.read() == []
+    write(log, "two")
+    assert reader.read() == ["two"]
+
+
 def test_rename_reads_the_old_file_to_its_end(reader: Reader, log: Path) -> None:
     write(log, "one")
     reader.read()
