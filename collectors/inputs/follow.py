@@ -29,6 +29,8 @@ ROTATE_WAIT: Final = 5.0
 """Seconds for which a writer may go on with a file that was renamed."""
 
 Key = tuple[int, int]
+_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+"""A pipe that took a file's place while it was looked at is not waited for."""
 
 
 @dataclass(slots=True)
@@ -91,6 +93,8 @@ class Follower:
         self._pattern = pattern
         self._generation: int = state["generation"] if state else 0
         self._files: dict[Key, _File] = {}
+        self._told: set[tuple[str, str]] = set()
+        self._troubles: set[tuple[str, str]] = set()
         for saved in state["files"] if state else []:
             self._reopen(Place(**saved))
 
@@ -111,13 +115,21 @@ class Follower:
             try:
                 yield from self._poll_file(key, file, clock)
             except OSError as error:
-                log.warning("%s cannot be read: %s", file.place.path, error.strerror)
+                self._trouble(file.place.path, error)
+        self._told, self._troubles = self._troubles, set()
 
     def close(self) -> None:
         """Close the files."""
         for file in self._files.values():
             os.close(file.descriptor)
         self._files.clear()
+
+    def _trouble(self, path: str, error: OSError) -> None:
+        """Tell that a file cannot be read, once for as long as that lasts."""
+        what = (path, error.strerror or str(error))
+        if what not in self._told | self._troubles:
+            log.warning("%s cannot be read: %s", *what)
+        self._troubles.add(what)
 
     def _poll_file(self, key: Key, file: _File, clock: float) -> Iterator[Chunk]:
         if file.begins_anew():
@@ -161,14 +173,17 @@ class Follower:
                 file.gone_since = clock
 
     def _open_new(self, path: str) -> None:
+        descriptor = -1
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(path, _READ)
+            found = os.fstat(descriptor)
+            place = Place(path, found.st_dev, found.st_ino, 0, "", "", 0)
+            self._begin(place, descriptor)
         except OSError as error:
-            log.warning("%s cannot be opened: %s", path, error.strerror)
+            if descriptor >= 0:
+                os.close(descriptor)
+            self._trouble(path, error)
             return
-        found = os.fstat(descriptor)
-        place = Place(path, found.st_dev, found.st_ino, 0, "", "", 0)
-        self._begin(place, descriptor)
         self._files[(place.device, place.inode)] = _File(place, descriptor)
 
     def _begin(self, place: Place, descriptor: int) -> None:
@@ -188,7 +203,7 @@ class Follower:
                 found = os.stat(path)
                 if found.st_ino != place.inode:
                     continue
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = os.open(path, _READ)
             except OSError:
                 continue
             if _digest(descriptor, place.head) == place.digest:

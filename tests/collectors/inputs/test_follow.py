@@ -234,3 +234,20 @@ def test_a_file_that_may_not_be_opened_costs_nobody_else(tmp_path: Path) -> None
     reader = Reader(tmp_path / "*.log")
     assert reader.read() == ["one"]
     reader.follower.close()
+
+
+def test_a_file_that_cannot_be_read_is_told_once_and_costs_nobody_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    unreadable = Path("/sys/class/net/lo/duplex")  # a regular file, 4096 bytes, that gives none
+    with pytest.raises(OSError):
+        unreadable.read_bytes()
+    (tmp_path / "bad.log").symlink_to(unreadable)
+    reader = Reader(tmp_path / "*.log")
+    for turn in range(3):
+        write(tmp_path / "good.log", f"{turn}")
+        assert reader.read() == [f"{turn}"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path}/bad.log cannot be read: Invalid argument"
+    ]
+    reader.follower.close()
