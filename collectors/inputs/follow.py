@@ -12,6 +12,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from stat import S_ISREG
 from typing import Any, Final
@@ -93,6 +94,7 @@ class Follower:
         self._pattern = pattern
         self._generation: int = state["generation"] if state else 0
         self._files: dict[Key, _File] = {}
+        self._missing: list[Place] = []
         self._told: set[tuple[str, str]] = set()
         self._troubles: set[tuple[str, str]] = set()
         for saved in state["files"] if state else []:
@@ -175,6 +177,8 @@ class Follower:
     def _open_new(self, path: str) -> None:
         descriptor = -1
         try:
+            if self._found_again(path):
+                return
             descriptor = os.open(path, _READ)
             found = os.fstat(descriptor)
             place = Place(path, found.st_dev, found.st_ino, 0, "", "", 0)
@@ -185,6 +189,16 @@ class Follower:
             self._trouble(path, error)
             return
         self._files[(place.device, place.inode)] = _File(place, descriptor)
+
+    def _found_again(self, path: str) -> bool:
+        """Go on with a file that was not there at the start: its disk came later."""
+        inode = os.stat(path).st_ino
+        for place in self._missing:
+            # Of a shorter head another file with the same inode may have the same one.
+            if place.inode == inode and place.head == HEAD and self._resume(path, place):
+                self._missing.remove(place)
+                return True
+        return False
 
     def _begin(self, place: Place, descriptor: int) -> None:
         self._generation += 1
@@ -199,20 +213,24 @@ class Follower:
         """
         folder = os.path.dirname(place.path) or "."
         for path in (place.path, *_entries(folder)):
-            try:
-                found = os.stat(path)
-                if found.st_ino != place.inode:
-                    continue
-                descriptor = os.open(path, _READ)
-            except OSError:
-                continue
-            if _digest(descriptor, place.head) == place.digest:
-                place.device = found.st_dev
-                self._files[(place.device, place.inode)] = _File(place, descriptor)
-                return
-            os.close(descriptor)
-            break
+            with suppress(OSError):
+                if os.stat(path).st_ino == place.inode and self._resume(path, place):
+                    return
+        self._missing.append(place)
         log.warning("%s is gone or was replaced while nobody read it", place.path)
+
+    def _resume(self, path: str, place: Place) -> bool:
+        """Go on with a file if it is the one of the place; raises OSError."""
+        descriptor = os.open(path, _READ)
+        try:
+            found = os.fstat(descriptor)
+            same = found.st_ino == place.inode and _digest(descriptor, place.head) == place.digest
+            if same:
+                place.device = found.st_dev
+                self._files[(place.device, place.inode)] = _File(place, os.dup(descriptor))
+            return same
+        finally:
+            os.close(descriptor)
 
 
 def _entries(folder: str) -> list[str]:

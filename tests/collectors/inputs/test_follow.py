@@ -102,6 +102,22 @@ def test_a_reboot_that_numbers_the_disks_anew_repeats_nothing(reader: Reader, lo
     assert reader.read() == ["two"]
 
 
+def test_a_disk_that_comes_after_the_start_is_read_on(tmp_path: Path) -> None:
+    folder, away = tmp_path / "mount", tmp_path / "away"
+    folder.mkdir()
+    lines = [f"line {number}" for number in range(200)]
+    write(folder / "a.log", *lines)
+    reader = Reader(folder / "a.log")
+    assert reader.read() == lines
+    folder.rename(away)
+    reader.restart()
+    assert reader.read() == []
+    away.rename(folder)
+    write(folder / "a.log", "next")
+    assert reader.read() == ["next"]
+    reader.follower.close()
+
+
 def test_rename_reads_the_old_file_to_its_end(reader: Reader, log: Path) -> None:
     write(log, "one")
     reader.read()
@@ -240,7 +256,7 @@ def test_a_file_that_cannot_be_read_is_told_once_and_costs_nobody_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     unreadable = Path("/sys/class/net/lo/duplex")  # a regular file, 4096 bytes, that gives none
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="Invalid argument"):
         unreadable.read_bytes()
     (tmp_path / "bad.log").symlink_to(unreadable)
     reader = Reader(tmp_path / "*.log")
