@@ -76,6 +76,15 @@ def test_a_length_and_then_too_little_is_kept_and_flagged() -> None:
     assert cut(counted(ONE) + b"12") == ([ONE, b"12"], [])
 
 
+@pytest.mark.parametrize("many", [3, 20_000])
+def test_a_forged_length_among_lines_hides_none_of_them(many: int) -> None:
+    lines = [b"<38>Nov 27 10:00:00 web sshd[1]: message %05d of web" % n for n in range(many)]
+    forged = [b"<13>app: what a user typed", b"60000000 <13>app: and a second line"]
+    raws, truncated = cut(b"\n".join([*forged, *lines, b""]), pieces=4096)
+    assert raws[-many:] == lines
+    assert truncated == []
+
+
 def test_an_unfinished_message_that_grows_byte_by_byte_costs_no_more_than_itself() -> None:
     import time
 
