@@ -187,7 +187,7 @@ def _apart(a: Pattern, b: Pattern, alone: bool) -> bool:
     if isinstance(a, Boolean) and isinstance(b, Boolean):
         return a.value != b.value
     if isinstance(a, Number) and isinstance(b, Number):
-        return a.value != b.value and a.source != b.source
+        return a.value != b.value and a.source.casefold() != b.source.casefold()
     return False
 
 

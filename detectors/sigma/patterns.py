@@ -80,7 +80,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number: equal as a number, or as the text that the rule wrote."""
+    """A number: equal as a number, or as the text that the rule wrote, without case."""
 
     source: str
     value: int | float
@@ -90,18 +90,18 @@ class Number:
         raw = value.raw
         if isinstance(raw, int | float) and not isinstance(raw, bool):
             return raw == self.value
-        return value.text in (self.source, str(self.value))
+        return value.folded in (self.source.casefold(), str(self.value))
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A number as a keyword: it stands in the text on its own, not inside another word."""
+    """A number, true or false as a keyword: it stands on its own, not inside another word."""
 
     source: str
 
     def matches(self, value: Value) -> bool:
         """Tell whether the word stands somewhere in the value."""
-        text, word = value.text, self.source
+        text, word = value.folded, self.source.casefold()
         start = text.find(word)
         while start >= 0:
             end = start + len(word)
