@@ -91,12 +91,13 @@ def load_cached(
 
 
 def _key(paths: Sequence[Path], placeholders: Placeholders) -> str | None:
-    """Return the hash of all that the report follows from, None when a file is not as it should."""
+    """Return the hash of all that the report follows from, None when something cannot be read."""
     digest = hashlib.sha256(_code())
     digest.update(
         msgspec.json.encode({k: list(v) for k, v in placeholders.items()}, order="sorted")
     )
-    for path in rule_files(paths):
+    missed: list[OSError] = []
+    for path in rule_files(paths, missed.append):
         try:
             content = path.read_bytes() if path.is_file() else None
         except OSError:
@@ -106,7 +107,7 @@ def _key(paths: Sequence[Path], placeholders: Placeholders) -> str | None:
         name = os.fsencode(path)
         digest.update(b"%d %d " % (len(name), len(content)))
         digest.update(name + content)
-    return digest.hexdigest()
+    return None if missed else digest.hexdigest()
 
 
 @cache

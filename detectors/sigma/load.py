@@ -4,7 +4,7 @@ A bad rule is rejected alone, with file, line, reason and hint; everything else 
 """
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,8 @@ MAX_FILE: Final = 4 << 20
 """Bytes of a rule file."""
 _SUFFIXES: Final = (".yml", ".yaml")
 _TEST_SUFFIXES: Final = (".test.yml", ".test.yaml")
+Unreadable = Callable[[OSError], None]
+"""Is told of a folder whose rules are missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +102,28 @@ def load(paths: Sequence[Path], *, placeholders: Placeholders | None = None) -> 
     that does not exist; everything else that is wrong is in the report.
     """
     loader = _Loader(placeholders or {})
-    for path in rule_files(paths):
+    for path in rule_files(paths, loader.unreadable):
         loader.file(path)
     return loader.report()
 
 
-def rule_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield the rule files under these paths, each once, in the order of their names."""
+def rule_files(paths: Sequence[Path], unreadable: Unreadable | None = None) -> Iterator[Path]:
+    """Yield the rule files under these paths, each once, in the order of their names.
+
+    `unreadable` is told of folders that cannot be looked into.
+    """
     seen: set[Path] = set()
     for path in paths:
         if not path.exists():
             raise ContentError(f"there is no {path}", hint="give a rule file or a folder of rules")
-        for found in _walk(path) if path.is_dir() else [path]:
+        for found in _walk(path, unreadable) if path.is_dir() else [path]:
             if found not in seen:
                 seen.add(found)
                 yield found
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
+def _walk(folder: Path, unreadable: Unreadable | None) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder, onerror=unreadable):
         folders.sort()
         for name in sorted(names):
             if name.endswith(_SUFFIXES) and not name.endswith(_TEST_SUFFIXES):
@@ -148,6 +153,11 @@ class _Loader:
                 self._document(document, path)
             except DocumentError as error:
                 self._reject(path, error)
+
+    def unreadable(self, error: OSError) -> None:
+        reason = f"the folder cannot be read: {error.strerror}"
+        hint = "let the user who runs soc read it"
+        self._reject(Path(str(error.filename)), DocumentError(reason, 1, hint))
 
     def _reject(self, path: Path, error: DocumentError) -> None:
         self.rejected.append(Rejection(str(path), error.line, error.reason, error.hint))

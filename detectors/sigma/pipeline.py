@@ -80,7 +80,7 @@ class Pipelines:
     def load(cls, paths: Sequence[Path]) -> "Pipelines":
         """Load every pipeline of these files and folders; raise ContentError for any mistake."""
         found: list[Source] = []
-        for path in rule_files(paths):
+        for path in rule_files(paths, _unreadable):
             try:
                 found.extend(_file(path))
             except DocumentError as error:
@@ -103,6 +103,10 @@ class Pipelines:
     def unserved(self, rules: Sequence[Rule]) -> list[Rule]:
         """Return the rules that never fire because no event source delivers their log source."""
         return [rule for rule in rules if self.route(rule.logsource) is None]
+
+
+def _unreadable(error: OSError) -> None:
+    raise ContentError(f"the folder cannot be read: {error.strerror}", where=str(error.filename))
 
 
 def _file(path: Path) -> Iterator[Source]:

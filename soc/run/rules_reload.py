@@ -112,10 +112,15 @@ def worse(old: LoadReport, new: LoadReport) -> list[Rejection]:
     """Return the rejections of documents that were loaded before.
 
     A document is known again by its file: one that had more of them loaded than it has now, and
-    has rejected ones, got worse.
+    has rejected ones (or lies in a folder that cannot be read any more), got worse.
     """
     before, after = _loaded(old), _loaded(new)
-    return [one for one in new.rejected if before.get(one.path, set()) - after.get(one.path, set())]
+    lost = [path for path, mine in before.items() if mine - after.get(path, set())]
+    return [
+        one
+        for one in new.rejected
+        if any(path == one.path or path.startswith(os.path.join(one.path, "")) for path in lost)
+    ]
 
 
 def _loaded(report: LoadReport) -> dict[str, set[str]]:

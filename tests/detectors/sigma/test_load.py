@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from detectors.sigma.cache import load_cached
 from detectors.sigma.load import MAX_FILE, load
+from detectors.sigma.pipeline import Pipelines
 from soc.errors import ContentError
 from tests.detectors.sigma.sigma_rules import load_text, rule
 
@@ -308,3 +310,35 @@ def test_placeholders_get_their_values(tmp_path: Path) -> None:
     patterns = getattr(found.selections["s"], "patterns", ())
     texts = ["".join(t if isinstance(t, str) else t.value for t in p.tokens) for p in patterns]
     assert texts == ["srv*.%plainlan", "db.%plainlan"]
+
+
+def too_deep(folder: Path) -> Path:
+    """Make a folder that nobody can list, root neither: its path is longer than the system takes.
+
+    Return the first folder on the way.
+    """
+    above = os.open(folder, os.O_RDONLY)
+    for _ in range(17):
+        os.mkdir("d" * 250, dir_fd=above)
+        inner = os.open("d" * 250, os.O_RDONLY, dir_fd=above)
+        os.close(above)
+        above = inner
+    os.close(above)
+    return folder / ("d" * 250)
+
+
+def test_a_folder_that_cannot_be_read_is_rejected_and_the_rest_runs(tmp_path: Path) -> None:
+    (tmp_path / "r.yml").write_text(SIMPLE, "utf-8")
+    unread = too_deep(tmp_path)
+    for report in (load([tmp_path]), load_cached([tmp_path], tmp_path / "cache")):
+        assert len(report.rules) == 1
+        (found,) = report.rejected
+        assert found.path.startswith(str(unread))
+        assert found.reason == "the folder cannot be read: File name too long"
+    assert not list((tmp_path / "cache").glob("*")), "it may be readable the next time"
+
+
+def test_a_folder_of_pipelines_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    too_deep(tmp_path)
+    with pytest.raises(ContentError, match="the folder cannot be read"):
+        Pipelines.load([tmp_path])

@@ -7,15 +7,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from detectors.sigma.load import Rejection, load
 from soc.errors import StoreError
 from soc.run.correlating import Correlating
 from soc.run.rules_parking import Parked, Table, park
-from soc.run.rules_reload import EVERY, Reloader
+from soc.run.rules_reload import EVERY, Reloader, worse
 from soc.store.open import open_store
 from soc.store.query import parse
 from tests.data import ROOT
@@ -153,6 +155,17 @@ def test_a_correlation_or_filter_that_got_worse_counts_too(files: Files) -> None
     assert files.poll() == IDS[1:3]
     files.put("filter", filter_.replace("not s", "not t"))
     assert files.poll() is None
+
+
+def test_a_folder_that_cannot_be_read_any_more_got_worse(tmp_path: Path) -> None:
+    inner = tmp_path / "rules" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "one.yml").write_text(keyword("bad", 1), "utf-8")
+    old = load([tmp_path / "rules"])
+    unread = Rejection(str(inner), 1, "the folder cannot be read")
+    assert worse(old, replace(old, rules=(), rejected=(unread,))) == [unread]
+    beside = replace(unread, path=str(inner)[:-1])
+    assert worse(old, replace(old, rules=(), rejected=(beside,))) == []
 
 
 def test_a_store_that_is_away_costs_no_change(files: Files) -> None:
