@@ -7,12 +7,16 @@ means the opposite; a filter without any `not` gets a warning.)
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from detectors.sigma import detection, metadata
 from detectors.sigma.document import DocumentError, Scalar, Value
 from detectors.sigma.document import Mapping as Map
+from detectors.sigma.document import Sequence as List
 from detectors.sigma.modifiers import Placeholders
 from detectors.sigma.rule import Condition, Group, Item, LogSource, Rule
+
+_RULES_HINT: Final = "a list of rule ids, or any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,8 @@ class Filter:
 
     def applies_to(self, rule: Rule) -> bool:
         """Tell whether the filter narrows this rule."""
-        named = not self.rules or rule.id in self.rules or (rule.name and rule.name in self.rules)
-        return bool(named) and self.logsource.covers(rule.logsource)
+        named = not self.rules or any(rule.is_called(name) for name in self.rules)
+        return named and self.logsource.covers(rule.logsource)
 
 
 def build(document: Map, path: str, placeholders: Placeholders, warn: metadata.Warn) -> Filter:
@@ -65,13 +69,18 @@ def _negates(condition: Condition) -> bool:
 
 
 def _rules(body: Map) -> tuple[str, ...]:
+    """Return the names that a filter lists, none for `any`: a slip must never mean every rule."""
     value: Value | None = body.items.get("rules")
-    if isinstance(value, Scalar):
-        return () if value.text.lower() == "any" else (value.text,)
-    names = getattr(value, "items", None)
-    if not isinstance(names, list):
-        raise DocumentError("filter.rules is missing", body.line, "a list of rule ids, or any")
-    return tuple(item.text for item in names if isinstance(item, Scalar))
+    if isinstance(value, Scalar) and value.text.lower() == "any":
+        return ()
+    if value is None:
+        raise DocumentError("filter.rules is missing", body.line, _RULES_HINT)
+    items = value.items if isinstance(value, List) else [value]
+    names = [item.text for item in items if isinstance(item, Scalar) and item.value is not None]
+    if not names or len(names) < len(items):
+        reason = "filter.rules names rules by id or name, or is `any`"
+        raise DocumentError(reason, body.lines["rules"], _RULES_HINT)
+    return tuple(names)
 
 
 def applied(rule: Rule, filters: Sequence[Filter]) -> Rule:

@@ -79,3 +79,7 @@ class Rule:
     def id(self) -> str:
         """Return the rule's id."""
         return self.info.id
+
+    def is_called(self, text: str) -> bool:
+        """Tell whether a text is the rule's name, or its id in upper or lower case."""
+        return text.lower() == self.id.lower() or (text != "" and text == self.name)

@@ -27,7 +27,7 @@ class Resolver:
         """Return the usable correlations in an order of evaluation; `rejected` has the rest."""
         for one in self._all():
             self._titles[one.id] = one.info.title
-            for text in {one.id, one.name} - {""}:
+            for text in {one.id, one.id.lower(), one.name} - {""}:
                 self._ids.setdefault(text, []).append(one.id)
         usable = {draft.correlation.id: draft for draft in self.drafts}
         waiting = {i: self._inner(draft, usable) for i, draft in usable.items()}
@@ -46,7 +46,7 @@ class Resolver:
 
     def _inner(self, draft: Draft, usable: Map[str, Draft]) -> set[str]:
         return {
-            i for reference in draft.references for i in self._ids.get(reference.text, ())
+            i for reference in draft.references for i in self._called(reference.text)
         } & usable.keys()
 
     def _circle(self, draft: Draft, waiting: Map[str, set[str]]) -> None:
@@ -83,8 +83,13 @@ class Resolver:
             aliases=aliases,
         )
 
+    def _called(self, text: str) -> Seq[str]:
+        """Return the rules of that name or id; the case of an id does not count."""
+        low = text.lower()
+        return self._ids.get(text) or [i for i in self._ids.get(low, ()) if i.lower() == low]
+
     def _id(self, text: str, line: int) -> str:
-        ids = self._ids.get(text, [])
+        ids = self._called(text)
         if not ids:
             near = difflib.get_close_matches(text, self._ids, n=1)
             hint = near[0] if near else "the rule must be loaded, with this `id` or `name`"

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from detectors.sigma.reference import Reference
 from tests.detectors.sigma.sigma_rules import load_text, pipelines, rule
 
+RULE_ID = "00000000-0000-4000-8000-000000000001"
+ID = "0abcdefa-0000-4000-8000-00000000000f"
 RULE = rule("s: {F: x}\ncondition: s", head="name: my_rule\n")
 
 
@@ -54,6 +58,21 @@ def test_a_filter_without_rules_to_narrow_warns(tmp_path: Path) -> None:
 def test_a_filter_without_rules_key_is_rejected(tmp_path: Path) -> None:
     report = load_text(tmp_path, narrowing("any").replace("  rules: any\n", ""))
     assert "filter.rules is missing" in report.rejected[0].reason
+
+
+@pytest.mark.parametrize("rules", ["[]", "[{id: my_rule}]", "[[my_rule]]", "[my_rule, null]", ""])
+def test_a_filter_that_names_rules_badly_narrows_nothing(tmp_path: Path, rules: str) -> None:
+    assert hits(tmp_path, narrowing(rules)) == (True, True)
+    (found,) = load_text(tmp_path).rejected
+    assert (found.line, found.reason) == (4, "filter.rules names rules by id or name, or is `any`")
+
+
+def test_the_case_of_an_id_does_not_count(tmp_path: Path) -> None:
+    upper = RULE.replace(RULE_ID, ID.upper())
+    for mine, named in ((upper, ID), (RULE.replace(RULE_ID, ID), ID.upper())):
+        report = load_text(tmp_path, mine, narrowing(f"[{named}]"))
+        assert not report.warnings
+        assert len(report.rules[0].selections) == 2
 
 
 def test_many_filters_on_one_rule_each_count(tmp_path: Path) -> None:

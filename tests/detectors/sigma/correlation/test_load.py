@@ -28,6 +28,7 @@ BODIES = {
     "count": GOOD,
     "list of one rule": "type: event_count\nrules: [a]\ntimespan: 5m\ncondition: {gt: 3}",
     "by id": GOOD.replace("rules: a", "rules: 00000000-0000-4000-8000-00000000000a"),
+    "by id in upper case": GOOD.replace("rules: a", "rules: 00000000-0000-4000-8000-00000000000A"),
     "group as text": GOOD + "\ngroup-by: User",
     "group as list": GOOD + "\ngroup-by: [User, Host]",
     "weeks": GOOD.replace("5m", "1w"),
