@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 import orjson
 from elastic_transport import ConnectionError as Unreachable
 from elastic_transport import ConnectionTimeout, TlsError, TransportError
-from elasticsearch import ApiError, Elasticsearch, JsonSerializer, UnsupportedProductError
+from elasticsearch import ApiError, Elasticsearch, UnsupportedProductError
 
 from soc.errors import ContentError, StoreError
 from soc.store.base import Busy, Denied, Late, Silent
+from soc.store.elastic.answer import Serializer
 from soc.store.elastic.bounded import Bounded
 from soc.store.open import Access
 
@@ -36,16 +37,6 @@ _LOCAL: Final = ("127.0.0.1", "::1", "localhost")
 # What it says about a silent server is said by us, once and with a next step.
 logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)
 __all__ = ["ApiError", "Client", "ConnectionTimeout", "TransportError", "Unreachable"]
-
-
-class _Serializer(JsonSerializer):
-    """orjson, which reads and writes what the standard library takes five times as long for."""
-
-    def loads(self, data: bytes) -> Any:  # noqa: ANN401
-        return orjson.loads(data)
-
-    def json_dumps(self, data: Any) -> bytes:  # noqa: ANN401
-        return orjson.dumps(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +71,7 @@ class Client:
             max_retries=0,
             http_compress=not local,
             connections_per_node=8,
-            serializers={"application/vnd.elasticsearch+json": _Serializer()},
+            serializers={"application/vnd.elasticsearch+json": Serializer()},
             **options,
         )
         return cls(url, raw)
