@@ -24,6 +24,7 @@ from collectors.parsing import Parser
 from collectors.recognise import HEAD, cut, recognise, reframed
 from soc.errors import InputError
 from soc.model.event import REQUIRED, Event, flatten
+from soc.text import of_path
 
 Mode = Literal["auto", "raw", "events"]
 Progress = Callable[[int, int], None]
@@ -90,7 +91,7 @@ def read_file(
     opened = Opened(path)
     try:
         key = span.key if span else _digest(opened)
-        source = Source(key, "", str(path), observer, unit, zone)
+        source = Source(key, "", of_path(str(path)), observer, unit, zone)
         content = Content(recoded(opened.pieces()), HEAD)
         reader = _Reader(source, content.head, parser, mode)
         whole = cast(BinaryIO, content)

@@ -5,6 +5,7 @@ bidirectional overrides that reorder what is read (CVE-2021-42574), zero-width c
 hide, line breaks that forge a second line.
 """
 
+import os
 import re
 import unicodedata
 from functools import lru_cache
@@ -80,3 +81,8 @@ def safe_cell(value: object) -> str:
 def shorten(text: str, width: int) -> str:
     """Cut the text to a width in characters; what was cut shows as an ellipsis."""
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
+def of_path(path: str) -> str:
+    """Return a path as text that can be stored, whatever bytes its names have."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

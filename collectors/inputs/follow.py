@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from collectors.frame import Frame
 from collectors.framing.lines import LineCutter
+from soc.text import of_path
 
 log = logging.getLogger("soc.collect")
 
@@ -36,7 +37,8 @@ _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 @dataclass(slots=True)
 class Place:
-    """How far a file has been read; this is what is stored. `origin` names it in event ids."""
+    """How far a file has been read; this is what is stored. `origin` names it in event ids, `path`
+    is text: a name with other bytes is found again by its inode."""
 
     path: str
     device: int
@@ -128,7 +130,7 @@ class Follower:
 
     def _trouble(self, path: str, error: OSError) -> None:
         """Tell that a file cannot be read, once for as long as that lasts."""
-        what = (path, error.strerror or str(error))
+        what = (of_path(path), error.strerror or str(error))
         if what not in self._told | self._troubles:
             log.warning("%s cannot be read: %s", *what)
         self._troubles.add(what)
@@ -181,7 +183,7 @@ class Follower:
                 return
             descriptor = os.open(path, _READ)
             found = os.fstat(descriptor)
-            place = Place(path, found.st_dev, found.st_ino, 0, "", "", 0)
+            place = Place(of_path(path), found.st_dev, found.st_ino, 0, "", "", 0)
             self._begin(place, descriptor)
         except OSError as error:
             if descriptor >= 0:

@@ -15,6 +15,7 @@ from soc.errors import InputError
 from soc.files import FileStore
 from soc.model.event import ECS_VERSION, Event, event_id
 from soc.model.time import iso
+from soc.text import of_path
 
 MODULE: Final = "packets"
 
@@ -54,7 +55,7 @@ def read_capture(
         key = hashlib.sha256()
         for piece in opened.pieces():
             key.update(piece)
-        source = Source(key.digest(), "", str(path), observer, unit)
+        source = Source(key.digest(), "", of_path(str(path)), observer, unit)
         dissector = dissector or Dissector()
         if files is not None:
             dissector.carver.store = files

@@ -12,6 +12,7 @@ import orjson
 from detectors.yara.scanner import Match, Result
 from soc.model.event import ECS_VERSION, Event, event_id
 from soc.model.time import iso
+from soc.text import of_path
 
 DATASET: Final = "yara"
 
@@ -141,8 +142,7 @@ def _original(result: Result, match: Match) -> str:
 
 
 def _path(result: Result) -> str:
-    """Return the file's path as text, whatever bytes its name has."""
-    return os.fsencode(result.file.path).decode("utf-8", "backslashreplace")
+    return of_path(result.file.path)
 
 
 def _moment(seconds: float) -> datetime:

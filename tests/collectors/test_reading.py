@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import tracemalloc
 import zlib
 from collections import Counter
@@ -237,3 +238,11 @@ def test_lines_of_sshd_in_real_logs_are_understood() -> None:
             if event.get("process.name", "").startswith("sshd"):
                 understood[event["event.dataset"] in ("sshd", "pam")] += 1
     assert understood[True] / understood.total() >= 0.93  # 132 of 141 measured
+
+
+def test_a_file_whose_name_is_no_text_can_be_stored(tmp_path: Path) -> None:
+    log = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.log"))
+    log.write_bytes(LINES)
+    event = read(log)[0]
+    assert event["log.file.path"] == f"{tmp_path}/\\xff.log"
+    orjson.dumps(event)

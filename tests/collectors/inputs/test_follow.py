@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from collectors.inputs.follow import ROTATE_WAIT, Follower
@@ -115,6 +116,20 @@ def test_a_disk_that_comes_after_the_start_is_read_on(tmp_path: Path) -> None:
     away.rename(folder)
     write(folder / "a.log", "next")
     assert reader.read() == ["next"]
+    reader.follower.close()
+
+
+def test_a_name_that_is_no_text_can_be_stored(tmp_path: Path) -> None:
+    log = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.log"))
+    write(log, "one")
+    reader = Reader(tmp_path / "*.log")
+    chunk = next(reader.follower.poll(0))
+    assert chunk.path == f"{tmp_path}/\\xff.log"
+    assert orjson.loads(orjson.dumps(chunk.state))["files"][0]["path"] == chunk.path
+    reader.stored = chunk.state
+    reader.restart()
+    write(log, "two")
+    assert reader.read() == ["two"]
     reader.follower.close()
 
 
