@@ -91,12 +91,12 @@ class Journal:
             raise
         self._note(writer.written)
 
-    def records(self, run: str = "") -> Iterator[dict[str, Any]]:
-        """Yield the records of a run, or all, oldest first, each with its `position`.
+    def records(self, run: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the records of a run (None: all), oldest first, each with its `position`.
 
         Raises StoreError for a record that this node did not write.
         """
-        where, given = ("WHERE body ->> '$.run' = ?", (run,)) if run else ("", ())
+        where, given = ("", ()) if run is None else ("WHERE body ->> '$.run' = ?", (run,))
         query = f"SELECT position, body, hash, seal FROM journal {where} ORDER BY position"  # noqa: S608
         for position, body, digest, sealed in self.connection.execute(query, given).fetchall():
             if seal(Head(position, digest), self._key) != sealed:

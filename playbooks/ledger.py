@@ -98,7 +98,8 @@ class Ledger:
     def get(self, key: str) -> Claim:
         """Return a claim by its key or the beginning of it; raise InputError."""
         rows = self._connection.execute(
-            "SELECT body FROM claims WHERE substr(key, 1, ?) = ? LIMIT 2", (len(key), key)
+            "SELECT body FROM claims WHERE ?1 <> '' AND substr(key, 1, length(?1)) = ?1 LIMIT 2",
+            (key,),
         ).fetchall()
         if len(rows) != 1:
             message = "no claim has this key" if not rows else "several claims begin with this key"
@@ -110,14 +111,14 @@ class Ledger:
         row = self._connection.execute("SELECT body FROM claims WHERE key = ?", (key,)).fetchone()
         return _claim(row[0]) if row else None
 
-    def claims(self, *, holding: bool = True, run: str = "") -> list[Claim]:
-        """Return the claims that may be in force, or all, oldest first."""
+    def claims(self, *, holding: bool = True, run: str | None = None) -> list[Claim]:
+        """Return the claims that may be in force, or all, of a run (None: any), oldest first."""
         where = f"WHERE state IN {HOLDING}" if holding else ""
         rows = self._connection.execute(
             f"SELECT body FROM claims {where} ORDER BY since, rowid"  # noqa: S608 - our own words
         ).fetchall()
         found = [_claim(row[0]) for row in rows]
-        return [claim for claim in found if not run or claim.run == run]
+        return [claim for claim in found if run is None or claim.run == run]
 
     def holders(self, resource: str) -> list[Claim]:
         """Return the claims that hold a resource, oldest first."""

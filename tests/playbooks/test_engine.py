@@ -1,3 +1,4 @@
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -330,6 +331,19 @@ def test_an_end_that_failed_stays_listed_and_can_be_tried_again(tmp_path: Path) 
     ((claim, trouble),) = machine.engine.undo("run-1", "lan")
     assert (claim.state, trouble) == ("released", "")
     assert machine.blocked() == []
+
+
+def test_an_empty_name_means_no_run_and_no_claim(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)  # `soc playbook undo "$RUN"` with RUN unset
+    machine.run(SIMPLE)
+    for taking in (machine.engine.abandon, machine.engine.undo):
+        with suppress(InputError):
+            taking("", "lan")
+        assert machine.blocked() == [ADDRESS]
+    with pytest.raises(InputError, match="no run"):
+        machine.engine.resume("")
+    with pytest.raises(InputError, match="no claim"):
+        machine.engine.ledger.get("")
 
 
 def test_a_run_is_started_once(tmp_path: Path) -> None:

@@ -237,10 +237,10 @@ def status(
     from soc.run.respond import reading
 
     with reading(settings()) as journal:
-        histories = runs(list(journal.records(run or "")))
+        histories = runs(list(journal.records(run)))
         ledger = Ledger(journal.connection)
         found = [report(one, ledger.claims(run=one[0]["run"])) for one in reversed(histories)]
-    if run and not found:
+    if run is not None and not found:
         raise InputError(_("there is no run {run!r}").format(run=run), hint="soc playbook status")
     _show_reports(found, choose(format, json=json, output=output), output)
 
@@ -264,7 +264,7 @@ def resume(
 
     with responding(settings()) as engine:
         _reconciled(engine)
-        waiting = [run] if run else open_runs(list(engine.journal.records()))
+        waiting = [run] if run is not None else open_runs(list(engine.journal.records()))
         found = [engine.resume(one) for one in waiting]
     if not found:
         note(_("no run waits"))
