@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any, Final, Literal
 
 import orjson
@@ -50,7 +51,8 @@ class Claim:
         """Return the request to hold the resource from now on for what is left of the lease."""
         left = ((until or parse_iso(self.until)) - now).total_seconds()
         target = parsed(self.action, self.arguments)
-        return Request(target, max(int(left), 0), now, self.key, self.reason)
+        # Rounded up: what is left of the last second is not 0, which a device takes for "for ever".
+        return Request(target, max(ceil(left), 0), now, self.key, self.reason)
 
     def planned(self) -> Change:
         """Return the change that was planned."""

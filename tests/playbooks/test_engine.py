@@ -156,6 +156,17 @@ def test_two_runs_may_hold_one_address_and_the_last_lets_go(tmp_path: Path, firs
     assert machine.filter.state()["tables"] == {}
 
 
+def test_in_the_last_second_of_a_lease_nothing_is_blocked_for_good(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.run(SIMPLE)
+    machine.run(SIMPLE.replace("600", "3600"), run="run-2")
+    machine.clock.turn(599.5)
+    machine.engine.undo("run-2", "lan")  # run-1 holds for half a second more
+    assert machine.plan(loads(SIMPLE, "t.yml")).effects[0].state.summary == "blocked for a while"
+    machine.clock.turn(2)
+    assert machine.blocked() == []
+
+
 def test_a_failed_step_ends_the_run_and_says_what_is_in_force(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     broken(machine, refuse={2})
