@@ -165,6 +165,9 @@ class Engine(Holder):
 
     def _again(self, verb: Action, claim: Claim) -> Result:
         """Go on with an effect that was intended before the program stopped."""
+        too_late = "the lease ran out before the run was resumed"
+        if claim.state == "expired":
+            return self._failed(claim.run, claim.step, too_late)
         if claim.state != "intended":
             return self._failed(claim.run, claim.step, f"{claim.resource} is {claim.state}")
         try:
@@ -174,8 +177,7 @@ class Engine(Holder):
             return self._trouble(verb, claim, error)
         if verb.lease is not None and claim.request(self.clock()).seconds == 0:
             self.release(claim, "engine", how="expired")
-            detail = "the lease ran out before the run was resumed"
-            return self._failed(claim.run, claim.step, detail)
+            return self._failed(claim.run, claim.step, too_late)
         return self._carry_out(verb, claim)
 
     def _carry_out(self, verb: Action, claim: Claim, *, as_planned: bool = False) -> Result:

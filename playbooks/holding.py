@@ -99,11 +99,13 @@ class Holder:
     def reconcile(self, actor: str, *, busy: Sequence[str] = ()) -> list[Drift]:
         """Compare the ledger with the real state, end what has run out, restore what is gone.
 
-        `busy` are runs that wait to be resumed: what they only intended is theirs.
+        `busy` are runs that wait to be resumed: what they only intended is theirs, until its time
+        is over.
         """
-        found = []
+        found, now = [], self.clock()
         for claim in self.ledger.claims():
-            if claim.state == "intended" and claim.run in busy:
+            alive = parse_iso(claim.until) > now
+            if claim.state == "intended" and claim.run in busy and alive:
                 continue
             try:
                 drift = self._compare(claim, actor)

@@ -99,6 +99,32 @@ def test_a_message_cut_short_is_sent_again_with_the_same_key(
     assert house.letters[0] == house.letters[1]
 
 
+def test_a_lease_of_a_run_that_was_cut_short_ends_without_anybody_resuming_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(tmp_path)
+    switched = fake_switch.apply
+
+    def interrupted(*arguments: Any) -> None:
+        switched(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fake_switch, "apply", interrupted)
+    effect.action.cache_clear()
+    with pytest.raises(KeyboardInterrupt):
+        house.run()
+    effect.action.cache_clear()
+    house.machine.clock.turn(30)
+    house.engine.reconcile("worker", busy=["run-1"])
+    assert house.lamps == {"red"}  # the run's own matter: it may be resumed
+    house.machine.clock.turn(31)
+    assert house.engine.reconcile("worker", busy=["run-1"]) == []
+    assert house.lamps == set()
+    report = house.engine.resume("run-1")
+    assert (report.status, house.lamps) == ("failed", set())
+    assert "ran out" in report.detail
+
+
 def test_what_no_kernel_ends_is_ended_by_reconciling(tmp_path: Path) -> None:
     house = House(tmp_path)
     house.run()
