@@ -5,7 +5,7 @@ let go. Each change is journalled before and after, and may be done again after 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -117,6 +117,10 @@ class Holder:
 
     def _compare(self, claim: Claim, actor: str) -> Drift | None:
         now = self.clock()
+        if claim.is_ahead(now):
+            moved = self._counted_from(now, claim)
+            told = f"holds until {moved.until}"
+            return self._compare(moved, actor) or Drift(claim, "the clock was set back", told)
         if parse_iso(claim.until) <= now:
             self.release(claim, actor, how="expired")
             return None
@@ -145,6 +149,21 @@ class Holder:
             writer.record("effect.restoring", claim.run, now, key=claim.key, actor=actor)
         self._hold(verb, self.ledger.holders(claim.resource))
         return Drift(claim, "was not in force", "restored")
+
+    def _counted_from(self, now: datetime, claim: Claim) -> Claim:
+        """Count a claim's lease anew, from now: when it began is not known any more."""
+        until = now + (parse_iso(claim.until) - parse_iso(claim.since))
+        moved = replace(claim, since=iso(now), until=iso(until))
+        with self.journal.write() as writer:
+            writer.record(
+                "effect.recounted",
+                claim.run,
+                now,
+                key=claim.key,
+                since=moved.since,
+                until=iso(until),
+            )
+            return self.ledger.put(moved)
 
     def _let_go(self, claim: Claim) -> None:
         verb, now = self._verb(claim.action), self.clock()

@@ -23,6 +23,10 @@ HOLDING: Final = ("intended", "in_force", "ending", "unknown")
 """States in which something may be in force."""
 
 
+_STEP: Final = timedelta(minutes=1)
+"""Clocks are corrected by so much without anybody noticing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """One effect's hold. The undo of `change` leads back to how it was before the first holder."""
@@ -49,10 +53,16 @@ class Claim:
 
     def request(self, now: datetime, *, until: datetime | None = None) -> Request:
         """Return the request to hold the resource from now on for what is left of the lease."""
-        left = ((until or parse_iso(self.until)) - now).total_seconds()
+        end = until or parse_iso(self.until)
+        # A clock that was set back makes no lease longer than it was given.
+        left = min(end - now, end - parse_iso(self.since)).total_seconds()
         target = parsed(self.action, self.arguments)
         # Rounded up: what is left of the last second is not 0, which a device takes for "for ever".
         return Request(target, max(ceil(left), 0), now, self.key, self.reason)
+
+    def is_ahead(self, now: datetime) -> bool:
+        """Return whether it begins in the future: the clock was set back since."""
+        return parse_iso(self.since) > now + _STEP
 
     def planned(self) -> Change:
         """Return the change that was planned."""
@@ -80,8 +90,8 @@ class Ledger:
         """Write a claim; call it inside a journal's transaction."""
         self._connection.execute(
             "INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (key) DO UPDATE SET state = excluded.state, until = excluded.until,"
-            " body = excluded.body",
+            " ON CONFLICT (key) DO UPDATE SET state = excluded.state, since = excluded.since,"
+            " until = excluded.until, body = excluded.body",
             (
                 claim.key,
                 claim.resource,
@@ -130,9 +140,15 @@ class Ledger:
         return [claim for row in rows if (claim := _claim(row[0])).state in HOLDING]
 
     def spent(self, now: datetime) -> int:
-        """Return how many changes were begun in the hour before now."""
+        """Return how many changes were begun in the hour before now.
+
+        Those of the hour to come count too: the clock may have been set back. Later ones do not, so
+        that a clock which was years ahead does not stop every response until then.
+        """
+        hour = timedelta(hours=1)
         row = self._connection.execute(
-            "SELECT count(*) FROM claims WHERE since > ?", (iso(now - timedelta(hours=1)),)
+            "SELECT count(*) FROM claims WHERE since > ? AND since < ?",
+            (iso(now - hour), iso(now + hour)),
         ).fetchone()
         return int(row[0])
 

@@ -132,7 +132,8 @@ def tend(settings: Settings, clock: Clock = now, *, start: bool = False) -> Sequ
     """
     with reading(settings) as journal:
         claims = Ledger(journal.connection).claims()
-    if not claims or not (start or any(claim.until <= iso(clock()) for claim in claims)):
+    now = clock()
+    if not any(start or claim.until <= iso(now) or claim.is_ahead(now) for claim in claims):
         return []
     with responding(settings, clock) as engine:
         return reconcile(engine, "soc run")

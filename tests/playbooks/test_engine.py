@@ -265,6 +265,48 @@ def test_a_thousand_alerts_do_not_exceed_the_budget(tmp_path: Path) -> None:
     assert ADDRESS in machine.blocked()
 
 
+def test_a_clock_that_was_a_year_ahead_makes_no_lease_longer(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, budget=2)
+    machine.clock.turn(365 * 86400)
+    machine.run(SIMPLE)
+    machine.run(SIMPLE, "203.0.113.10", run="run-2")
+    machine.clock.turn(-365 * 86400)
+    (tmp_path / "filter.json").unlink()  # a reboot, and the clock is right again
+    first = machine.engine.reconcile("lan")
+    assert [drift.done for drift in first] == ["restored", "restored"]
+    assert len(machine.blocked()) == 2
+    assert machine.engine.reconcile("lan") == []
+    machine.clock.turn(601)
+    assert machine.blocked() == []
+    assert machine.engine.reconcile("lan") == []
+    assert machine.engine.ledger.claims() == []
+
+
+def test_a_clock_that_was_a_year_ahead_spends_no_budget(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, budget=1)
+    machine.clock.turn(365 * 86400)
+    machine.run(SIMPLE)
+    machine.clock.turn(-365 * 86400)
+    assert machine.run(SIMPLE, "203.0.113.10", run="run-2").status == "done"
+    machine.clock.turn(-1800)
+    with pytest.raises(Refused, match="budget"):
+        machine.run(SIMPLE, "203.0.113.11", run="run-3")
+
+
+def test_a_clock_set_back_in_the_middle_of_an_effect_does_not_hide_it(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+
+    class Jumping(SimulatedFilter):
+        def submit(self, commands: Any) -> None:
+            machine.clock.turn(-7200)  # a kernel counts 600 seconds from here all the same
+            super().submit(commands)
+
+    port = Jumping(machine.clock, tmp_path / "filter.json")
+    machine.engine = replace(machine.engine, ports={"packet_filter": port})
+    assert machine.run(SIMPLE).status == "done"
+    assert [claim.state for claim in machine.engine.ledger.claims()] == ["in_force"]
+
+
 def test_the_budget_holds_inside_a_run_and_across_restarts(tmp_path: Path) -> None:
     report = Machine(tmp_path, budget=2).run(THREE)
     assert report.status == "failed"
