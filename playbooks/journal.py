@@ -64,9 +64,15 @@ class Journal:
         """Return the journal."""
         return self
 
-    def __exit__(self, *_exception: object) -> None:
-        """Close the journal."""
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Close the journal; a damaged file, or one that cannot be read, becomes a StoreError."""
         self.close()
+        if isinstance(error, sqlite3.Error):
+            raise StoreError(
+                f"the journal cannot be used: {error}",
+                where=str(self.folder / NAME),
+                hint="keep the files as evidence; restore a backup",
+            ) from error
 
     def close(self) -> None:
         """Give back the file."""

@@ -182,6 +182,19 @@ def test_reading_where_there_is_no_journal_makes_none(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_a_damaged_journal_is_an_error_to_whoever_reads_it(tmp_path: Path) -> None:
+    filled(tmp_path, 200)
+    size = (tmp_path / NAME).stat().st_size
+    with (tmp_path / NAME).open("r+b") as file:  # the schema is whole, what it leads to is not
+        file.seek(4096)
+        file.write(b"\xa5" * (size - 4096))
+    with (
+        pytest.raises(StoreError, match="cannot be used"),
+        Journal(tmp_path, KEY, read_only=True) as journal,
+    ):
+        list(journal.records())
+
+
 def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(b"x" * 4096)
     with pytest.raises(StoreError, match="journal"):
