@@ -9,7 +9,7 @@ line without a record means that the journal's end was cut off.
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -51,6 +51,7 @@ class Journal:
     def __init__(self, folder: Path, key: bytes, *, read_only: bool = False) -> None:
         self.folder = folder
         self._key = key
+        self._behind = False
         try:
             self.connection = _reader(folder / NAME) if read_only else _writer(folder / NAME)
             if not read_only:
@@ -80,10 +81,15 @@ class Journal:
 
     @contextmanager
     def write(self) -> Iterator["Writer"]:
-        """Write records and ledger entries together: all of them are on disk after the block."""
+        """Write records and ledger entries together: all of them are on disk after the block.
+
+        Heads that the disk did not take then are written before anything else is.
+        """
         try:
+            if self._behind:
+                self._catch_up()
             self.connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise self._refused(error) from error
         writer = Writer(self.connection, self._last(), self._key)
         try:
@@ -95,7 +101,11 @@ class Journal:
         except BaseException:
             self._roll_back()
             raise
-        self._note(writer.written)
+        # What is on disk has happened: the caller must not take it for a failure.
+        self._behind = True
+        with suppress(OSError):
+            self._note(writer.written)
+            self._behind = False
 
     def records(self, run: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the records of a run (None: all), oldest first, each with its `position`.
@@ -177,24 +187,22 @@ class Journal:
             (noted[-1][0].position if noted else 0,),
         ).fetchall()
         self._note([(Head(position, digest), sealed) for position, digest, sealed in missing])
+        self._behind = False
 
     def _note(self, heads: list[tuple[Head, str]]) -> None:
         genuine = [(h, s) for h, s in heads if seal(h, self._key) == s]
         if not genuine:
             return
-        try:
-            with (self.folder / HEADS).open("ab") as file:
-                file.write(b"".join(_line(head, sealed) for head, sealed in genuine))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise StoreError(f"the heads cannot be written: {error}", where=HEADS) from error
+        with (self.folder / HEADS).open("ab") as file:
+            file.write(b"".join(_line(head, sealed) for head, sealed in genuine))
+            file.flush()
+            os.fsync(file.fileno())
 
     def _roll_back(self) -> None:
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 
-    def _refused(self, error: sqlite3.Error) -> StoreError:
+    def _refused(self, error: OSError | sqlite3.Error) -> StoreError:
         return StoreError(f"the journal refuses: {error}", where=str(self.folder / NAME))
 
 

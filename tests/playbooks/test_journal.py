@@ -157,6 +157,23 @@ def test_heads_that_a_power_loss_took_are_written_again(tmp_path: Path, lost: in
     assert (tmp_path / HEADS).read_bytes() == whole
 
 
+def test_heads_that_a_full_disk_did_not_take_are_written_first_next_time(tmp_path: Path) -> None:
+    filled(tmp_path, 2)
+    heads, aside = tmp_path / HEADS, tmp_path / "aside"
+    with Journal(tmp_path, KEY) as journal:
+        heads.rename(aside)
+        heads.mkdir()  # nothing can be written there
+        write_twice(journal, 1)  # the record is on disk: this has happened
+        with pytest.raises(StoreError, match="refuses"):
+            write_twice(journal, 2)
+        heads.rmdir()
+        heads.write_bytes(aside.read_bytes() + b"3 0123")  # half a line was taken
+        write_twice(journal, 3)
+        assert [record["number"] for record in journal.records("run-9")] == [1, 3]
+    assert broken(tmp_path) is None
+    assert len(heads.read_bytes().splitlines()) == 4
+
+
 def test_records_that_this_node_did_not_write_are_not_believed(tmp_path: Path) -> None:
     filled(tmp_path, 1)
     insert = COPY.format(2, 1).replace(", seal", ", 'ab'")
