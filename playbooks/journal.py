@@ -18,6 +18,7 @@ from urllib.parse import quote
 import orjson
 
 from playbooks.model import canonical
+from soc.audit import chain
 from soc.audit.chain import Break, Head, Record, Verdict, follow, seal, verify
 from soc.errors import InputError, StoreError
 from soc.model.time import iso
@@ -113,11 +114,12 @@ class Journal:
         Raises StoreError for a record that this node did not write.
         """
         where, given = ("", ()) if run is None else ("WHERE body ->> '$.run' = ?", (run,))
-        query = f"SELECT position, body, hash, seal FROM journal {where} ORDER BY position"  # noqa: S608
-        for position, body, digest, sealed in self.connection.execute(query, given).fetchall():
-            if seal(Head(position, digest), self._key) != sealed:
+        query = f"SELECT position, previous, body, seal FROM journal {where} ORDER BY position"  # noqa: S608
+        for position, previous, body, sealed in self.connection.execute(query, given).fetchall():
+            written = Head(position, chain.digest(position, previous, body.encode()))
+            if seal(written, self._key) != sealed:
                 raise StoreError(
-                    f"record {position} of the journal was not written with this node's key",
+                    f"record {position} of the journal was changed or is not of this node",
                     where=str(self.folder / NAME),
                     hint="soc audit verify",
                 )

@@ -182,6 +182,13 @@ def test_records_that_this_node_did_not_write_are_not_believed(tmp_path: Path) -
         list(journal.records())
 
 
+def test_a_record_that_was_changed_is_not_acted_on(tmp_path: Path) -> None:
+    filled(tmp_path, 3)
+    tamper(tmp_path, "UPDATE journal SET body = replace(body, ':1', ':7') WHERE position = 2")
+    with Journal(tmp_path, KEY) as journal, pytest.raises(StoreError, match="record 2"):
+        list(journal.records("run-1"))
+
+
 def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     filled(tmp_path, 2)
     with Journal(tmp_path, KEY) as journal:
