@@ -79,6 +79,8 @@ class Holder:
         until = now + timedelta(seconds=seconds)
         if claim.state != "in_force":
             raise InputError(f"{claim.resource} is not in force: {claim.state}")
+        if claim.has_ended(now):
+            raise InputError(f"{claim.resource} has ended by itself", hint="run the playbook again")
         if verb.lease is None or not 0 < seconds <= verb.lease.longest:
             longest = verb.lease.longest if verb.lease else 0
             raise InputError(f"the lease of {verb.name} is 1 to {longest} seconds")

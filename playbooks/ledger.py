@@ -64,6 +64,11 @@ class Claim:
         """Return whether it begins in the future: the clock was set back since."""
         return parse_iso(self.since) > now + _STEP
 
+    def has_ended(self, now: datetime) -> bool:
+        """Return whether the kernel has ended it; the ledger hears of that at the next start."""
+        over = self.state == "in_force" and parse_iso(self.until) <= now
+        return over and action(self.action).kernel_ends
+
     def planned(self) -> Change:
         """Return the change that was planned."""
         return Change(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from soc.i18n import _, languages
-from soc.model.time import iso, now
+from soc.model.time import now
 from soc.text import safe, safe_json
 
 if TYPE_CHECKING:
@@ -104,10 +104,10 @@ def report_lines(report: "Report") -> Iterator[str]:
     for record in report.effects:
         mark = "+" if record["kind"] == "effect.done" else "!"
         yield f"  {mark} {safe(record['detail'])}"
-    moment = iso(now())
+    moment = now()
     for claim in report.in_force:
-        if claim.state == "in_force" and claim.until <= moment:
-            continue  # ended by itself; the ledger hears of it at the next start
+        if claim.has_ended(moment):
+            continue
         yield "  " + _("in force: {resource} until {until}").format(
             resource=safe(claim.resource), until=claim.until[:19] + "Z"
         )

@@ -1,12 +1,18 @@
 """`soc playbook`, `soc contain`, `soc audit` as a person uses them, on a simulated filter."""
 
 import sqlite3
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from playbooks.extension import EXTENSION
-from soc.model.time import now
+from playbooks.journal import Journal
+from playbooks.ledger import Claim, Ledger
+from playbooks.runs import Report
+from soc.cli.plans import report_lines
+from soc.model.time import iso, now
 from soc.run.node import only_one
 from soc.run.respond import rehearsal, tend
 from soc.run.settings import load
@@ -99,6 +105,37 @@ def test_configured_hosts_are_never_touched(tmp_path: Path) -> None:
     assert "configured" in refused.err
     (tmp_path / "soc.toml").write_text('[playbooks]\nnever_touch = ["no such host"]\n', "utf-8")
     assert run(tmp_path, "playbook", "plan", NAME, *INPUT).code == 3
+
+
+def test_a_lock_that_nobody_has_ended_yet_is_listed_as_in_force(tmp_path: Path) -> None:
+    # No kernel ends it: `soc run` is not running, or the directory does not answer.
+    lock = Claim(
+        key="5" * 32,
+        run="run-1",
+        step=sid("action", 1),
+        action="ldap_lock_account",
+        target="an.nguyen",
+        arguments={"user": "an.nguyen"},
+        change={"summary": "", "do": {}, "undo": {}},
+        playbook="Lock",
+        actor="lan",
+        reason="",
+        alert="",
+        state="in_force",
+        since=iso(now() - timedelta(hours=9)),
+        until=iso(now() - timedelta(hours=1)),
+    )
+    block = replace(lock, key="6" * 32, action="nftables_block", arguments={"target": ADDRESS})
+    with Journal(tmp_path / "state" / "playbooks", b"k" * 32) as journal, journal.write():
+        for claim in (lock, block):
+            Ledger(journal.connection).put(claim)
+    listed = run(tmp_path, "contain", "list").documents
+    assert [(row["action"], row["state"]) for row in listed] == [("ldap_lock_account", "in_force")]
+    report = Report("run-1", "Lock", "done", "", lock.since, (), (lock, block))
+    assert [line for line in report_lines(report) if ": ldap_lock_account" in line]
+    assert not [line for line in report_lines(report) if ": nftables_block" in line]
+    everything = run(tmp_path, "contain", "list", "--all").documents
+    assert [row["state"] for row in everything] == ["in_force", "expired"]
 
 
 MESSAGE = f"""\

@@ -344,6 +344,12 @@ def test_extend_holds_longer_and_release_ends_it(tmp_path: Path) -> None:
     assert machine.engine.ledger.get(claim.key[:6]) == extended
     machine.engine.release(extended, "lan")
     assert machine.filter.state()["tables"] == {}
+    machine.run(SIMPLE, "203.0.113.10", run="run-2")
+    (ended,) = machine.engine.ledger.claims()
+    machine.clock.turn(601)
+    with pytest.raises(InputError, match="has ended"):
+        machine.engine.extend(ended, 3600, "lan")
+    assert machine.blocked() == []
     assert machine.engine.release(machine.engine.ledger.get(claim.key), "lan").state == "released"
 
 

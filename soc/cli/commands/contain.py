@@ -48,7 +48,7 @@ def list_(
     Example: soc contain list
     """
     from playbooks.ledger import Ledger
-    from soc.model.time import iso, now
+    from soc.model.time import now
     from soc.run.respond import reading
 
     columns = [
@@ -65,13 +65,13 @@ def list_(
     ]
     with reading(settings()) as journal:
         claims = Ledger(journal.connection).claims(holding=not all)
-    moment = iso(now())
+    moment = now()
     with results(columns, format, json=json, output=output, fields=fields, full=full) as write:
         for claim in claims:
             document = claim_document(claim)
-            if claim.state == "in_force" and claim.until <= moment:
+            if claim.has_ended(moment):
                 if not all:
-                    continue  # the kernel has ended it; the ledger hears of it at the next start
+                    continue
                 document["state"] = "expired"
             write(document)
 
