@@ -146,11 +146,14 @@ def verify(request: Request, view: PacketFilterView) -> Outcome:
 
 
 def revert(request: Request, change: Change, port: PacketFilter) -> None:
-    """Unblock the target; a table that we made goes with its last element."""
+    """Unblock the target; a table that we made goes with its last element.
+
+    Not when somebody has put something of theirs into it.
+    """
     items = port.table(FAMILY, TABLE)
-    if items is None:
-        return
     name, value = _element(request.target)
+    if items is None or not any(item.get("set", {}).get("name") == name for item in items):
+        return
     others = [
         entry
         for each in SETS
@@ -158,7 +161,7 @@ def revert(request: Request, change: Change, port: PacketFilter) -> None:
         if (each, entry["val"]) != (name, value)
     ]
     commands: list[Item] = list(_removing(request.target))
-    if not others and _chain(items, MARK):
+    if not others and _chain(items, MARK) and _is_ours(items):
         commands = [{"delete": {"table": {"family": FAMILY, "name": TABLE}}}]
     port.submit(commands)
 

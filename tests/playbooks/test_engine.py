@@ -427,6 +427,26 @@ def test_foreign_rules_in_our_table_are_not_overwritten(tmp_path: Path) -> None:
         machine.plan(loads(SIMPLE, "try.yml"))
 
 
+def test_an_undo_leaves_what_others_have_put_into_our_table(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.run(SIMPLE)
+    place = {"family": "inet", "table": "metrosoc"}
+    machine.filter.submit([{"add": {"chain": {**place, "name": "theirs"}}}])
+    assert [trouble for _, trouble in machine.engine.undo("run-1", "lan")] == [""]
+    items = machine.filter.table("inet", "metrosoc") or []
+    assert "theirs" in [item["chain"]["name"] for item in items if "chain" in item]
+    assert machine.blocked() == []
+
+
+def test_an_undo_after_somebody_made_the_table_anew_is_done(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.run(SIMPLE)
+    table = {"table": {"family": "inet", "name": "metrosoc"}}
+    machine.filter.submit([{"delete": table}, {"add": table}])
+    assert [trouble for _, trouble in machine.engine.undo("run-1", "lan")] == [""]
+    assert machine.engine.ledger.claims() == []
+
+
 def test_overlapping_networks_are_refused_with_what_to_do(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.run(SIMPLE, "198.51.100.0/24")
