@@ -219,6 +219,8 @@ class Engine(Holder):
             return self._failed(claim.run, claim.step, str(error))
         try:
             holds = self._verified(verb, claim, self.clock())
+            if not holds:
+                self._let_go(claim)  # half of it may be there: a mark that the device does not heed
         except SocError:
             return self._failed(claim.run, claim.step, f"{error}; it may be in force", claim)
         if holds:

@@ -22,7 +22,7 @@ from tests.playbooks.kit import HEAD, KEY, Clock, end, sid
 from tests.playbooks.servers.mail import Mailbox
 from tests.playbooks.servers.mail import running as mail_server
 from tests.playbooks.servers.programs import optional, program
-from tests.playbooks.servers.slapd import BASE, RESPONDER, SECRET, Slapd, running
+from tests.playbooks.servers.slapd import BASE, RESPONDER, SECRET, USERS, Slapd, running
 from tests.playbooks.servers.tls import loopback
 
 optional("ldap3", "respond")
@@ -202,6 +202,14 @@ def test_somebody_elses_lock_is_not_ours_to_end(place: Place) -> None:
     assert not report.in_force
     place.engine().undo("run-1", "lan")
     assert place.slapd.lock_of("an.nguyen") == LOCKED_FOR_GOOD
+
+
+def test_a_lock_that_the_directory_does_not_heed_is_not_left_behind(place: Place) -> None:
+    before = place.slapd.entries()
+    report = place.run(place.engine(), USERS[-1])  # its policy has pwdLockout FALSE
+    assert report.status == "failed"
+    assert "not in force" in report.detail
+    assert place.slapd.entries() == before
 
 
 def test_the_guard_knows_accounts_in_every_spelling(place: Place) -> None:
