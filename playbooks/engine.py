@@ -85,8 +85,11 @@ class Engine(Holder):
         self._finish(run, due)
         return self.status(run)
 
-    def abandon(self, run: str, actor: str) -> Report:
-        """End a run where it stands and take back all that it put in force."""
+    def abandon(self, run: str, actor: str) -> tuple[Report, list[tuple[Claim, str]]]:
+        """End a run where it stands and take back all that it put in force.
+
+        Returns how it stands then, and what did not end, each with its trouble.
+        """
         history = list(self.journal.records(run))
         started_by(history, run)
         if finished_by(history) is None:
@@ -94,8 +97,8 @@ class Engine(Holder):
                 writer.record(
                     "run.finished", run, self.clock(), status="failed", detail=f"undone by {actor}"
                 )
-        self.undo(run, actor)
-        return self.status(run)
+        troubles = [(claim, trouble) for claim, trouble in self.undo(run, actor) if trouble]
+        return self.status(run), troubles
 
     def status(self, run: str) -> Report:
         """Return how a run stands; raise InputError when there is none."""

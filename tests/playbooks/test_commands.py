@@ -13,7 +13,7 @@ from playbooks.ledger import Claim, Ledger
 from playbooks.runs import Report
 from soc.cli.plans import report_lines
 from soc.model.time import iso, now
-from soc.run.node import only_one
+from soc.run.node import node_key, only_one
 from soc.run.respond import rehearsal, tend
 from soc.run.settings import load
 from tests.command import Ran, soc
@@ -107,31 +107,43 @@ def test_configured_hosts_are_never_touched(tmp_path: Path) -> None:
     assert run(tmp_path, "playbook", "plan", NAME, *INPUT).code == 3
 
 
+LOCK = Claim(
+    key="5" * 32,
+    run="run-1",
+    step=sid("action", 1),
+    action="ldap_lock_account",
+    target="an.nguyen",
+    arguments={"user": "an.nguyen"},
+    change={"summary": "", "do": {}, "undo": {}},
+    playbook="Lock",
+    actor="lan",
+    reason="",
+    alert="",
+    state="in_force",
+    since=iso(now() - timedelta(hours=9)),
+    until=iso(now() - timedelta(hours=1)),
+)
+
+
+def test_an_undo_that_fails_says_why(tmp_path: Path) -> None:
+    key = node_key(tmp_path / "state")
+    with Journal(tmp_path / "state" / "playbooks", key) as journal, journal.write() as writer:
+        writer.record("run.started", "run-1", now(), plan={"playbook": {"name": "Lock"}})
+        Ledger(journal.connection).put(LOCK)
+    failed = run(tmp_path, "playbook", "undo", "run-1")
+    assert failed.code == 5
+    assert "ldap_lock_account an.nguyen: ldap_lock_account needs directory" in failed.err
+
+
 def test_a_lock_that_nobody_has_ended_yet_is_listed_as_in_force(tmp_path: Path) -> None:
     # No kernel ends it: `soc run` is not running, or the directory does not answer.
-    lock = Claim(
-        key="5" * 32,
-        run="run-1",
-        step=sid("action", 1),
-        action="ldap_lock_account",
-        target="an.nguyen",
-        arguments={"user": "an.nguyen"},
-        change={"summary": "", "do": {}, "undo": {}},
-        playbook="Lock",
-        actor="lan",
-        reason="",
-        alert="",
-        state="in_force",
-        since=iso(now() - timedelta(hours=9)),
-        until=iso(now() - timedelta(hours=1)),
-    )
-    block = replace(lock, key="6" * 32, action="nftables_block", arguments={"target": ADDRESS})
+    block = replace(LOCK, key="6" * 32, action="nftables_block", arguments={"target": ADDRESS})
     with Journal(tmp_path / "state" / "playbooks", b"k" * 32) as journal, journal.write():
-        for claim in (lock, block):
+        for claim in (LOCK, block):
             Ledger(journal.connection).put(claim)
     listed = run(tmp_path, "contain", "list").documents
     assert [(row["action"], row["state"]) for row in listed] == [("ldap_lock_account", "in_force")]
-    report = Report("run-1", "Lock", "done", "", lock.since, (), (lock, block))
+    report = Report("run-1", "Lock", "done", "", LOCK.since, (), (LOCK, block))
     assert [line for line in report_lines(report) if ": ldap_lock_account" in line]
     assert not [line for line in report_lines(report) if ": nftables_block" in line]
     everything = run(tmp_path, "contain", "list", "--all").documents

@@ -288,8 +288,10 @@ def undo(
     from soc.run.respond import responding
 
     with responding(settings()) as engine:
-        report = engine.abandon(run, getpass.getuser())
+        report, troubles = engine.abandon(run, getpass.getuser())
     _show_reports([report], choose(format, json=json, output=output), output)
+    for claim, trouble in troubles:
+        note(f"{claim.resource}: {trouble}")
     if report.in_force:
         raise typer.Exit(Exit.STORE)
 
