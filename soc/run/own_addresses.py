@@ -5,6 +5,7 @@ is an error where blocking is real: a never-touch list with a hole is no list.
 """
 
 import ipaddress
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,10 @@ from soc.errors import ContentError, StoreError
 Entry = tuple[str, str]
 """An address or a network, and what it is."""
 
+_SERVERS: Final = ("etc/resolv.conf", "run/systemd/resolve/resolv.conf")
+"""The second names the real servers where the first one names systemd-resolved on this machine."""
+_NUMERIC: Final = re.compile(r"(?:^|\.)(?:\d+|0x[0-9a-f]*)\.?$", re.IGNORECASE)
+"""Names that end in a number: no host is called so, and a misread address is a hole in the list."""
 _GATEWAY: Final = 0x2
 """RTF_GATEWAY of linux/route.h."""
 
@@ -29,7 +34,11 @@ def own(root: Path = Path("/")) -> list[Entry]:
         *((text, "this machine") for text in _addresses6(_optional(net / "if_inet6"))),
         *((text, "a gateway") for text in _gateways4(_text(net / "route"))),
         *((text, "a gateway") for text in _gateways6(_optional(net / "ipv6_route"))),
-        *((text, "a name server") for text in _servers(_optional(root / "etc" / "resolv.conf"))),
+        *(
+            (text, "a name server")
+            for path in _SERVERS
+            for text in _servers(_optional(root / path))
+        ),
     ]
 
 
@@ -45,6 +54,11 @@ def resolve(name: str) -> list[str]:
         return [str(ipaddress.ip_network(name, strict=False))]
     except ValueError:
         pass
+    if _NUMERIC.search(name):  # the C library reads 010 as octal 8, and 10.1 as 10.0.0.1
+        raise ContentError(
+            f"the never-touch list has an entry that cannot be read: {name[:80]!r}",
+            hint="an address is written as 192.0.2.10 or 2001:db8::10, without leading zeros",
+        )
     try:
         found = socket.getaddrinfo(name, None, proto=socket.IPPROTO_TCP)
     except (OSError, UnicodeError) as error:

@@ -77,6 +77,24 @@ def test_hosts_are_resolved_and_networks_kept() -> None:
         resolve("no such host")
 
 
+@pytest.mark.parametrize(
+    "name", ["192.168.010.001", "10", "10.1", "0x7f.1", "010.0.0.1.", "0xc0a80001", "1.2.3.4.5"]
+)
+def test_an_address_written_unusually_is_refused_not_misread(name: str) -> None:
+    with pytest.raises(ContentError, match="cannot be read"):
+        resolve(name)
+
+
+def test_the_servers_behind_the_stub_of_systemd_are_found(tmp_path: Path) -> None:
+    root = machine(tmp_path)
+    (root / "etc" / "resolv.conf").write_text("nameserver 127.0.0.53\n", "ascii")
+    (root / "run" / "systemd" / "resolve").mkdir(parents=True)
+    (root / "run" / "systemd" / "resolve" / "resolv.conf").write_text(
+        "nameserver 192.0.2.54\n", "ascii"
+    )
+    assert ("192.0.2.54", "a name server") in own(root)
+
+
 def test_the_store_on_another_host_is_protected() -> None:
     assert store_host("sqlite:/var/lib/x") == []
     assert store_host("https://192.0.2.80:9200") == [("192.0.2.80/32", "the store")]
