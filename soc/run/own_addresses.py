@@ -42,10 +42,10 @@ def own(root: Path = Path("/")) -> list[Entry]:
     ]
 
 
-def store_host(url: str) -> list[Entry]:
-    """Return the addresses of the store's host, nothing for one on this machine."""
+def host_of(url: str, what: str) -> list[Entry]:
+    """Return the addresses of a URL's host, nothing for a store on this machine."""
     host = urlsplit(url).hostname if "://" in url else None
-    return [(address, "the store") for address in resolve(host)] if host else []
+    return [(address, what) for address in resolve(host)] if host else []
 
 
 def resolve(name: str) -> list[str]:

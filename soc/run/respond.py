@@ -27,7 +27,7 @@ from soc.model.event import Event
 from soc.model.time import iso, now
 from soc.run.node import node_key, only_one
 from soc.run.options.playbooks import PlaybooksOptions
-from soc.run.own_addresses import own, resolve, store_host
+from soc.run.own_addresses import host_of, own, resolve
 from soc.run.settings import Settings
 
 FOLDER: Final = "playbooks"
@@ -62,7 +62,7 @@ def devices(settings: Settings, clock: Clock = now) -> Devices:
     reading, changing = _packet_filter(settings, clock)
     views: dict[str, Any] = {"packet_filter": reading}
     makers: dict[str, Callable[[], Any]] = {"packet_filter": changing}
-    if (directory := settings.config.section("directory", LdapOptions)) is not None:
+    if (directory := _directory(settings)) is not None:
         views["directory"] = LdapView(directory)
         makers["directory"] = lambda: Ldap(directory)
     if (mail := settings.config.section("mail", MailOptions)) is not None:
@@ -72,6 +72,18 @@ def devices(settings: Settings, clock: Clock = now) -> Devices:
         views["webhook"] = WebhookView(hooks)
         makers["webhook"] = lambda: Webhook(hooks)
     return Devices(views, lambda: {name: made() for name, made in makers.items()})
+
+
+def _directory(settings: Settings) -> LdapOptions | None:
+    """Return `[directory]`, in which both lists of accounts that are never locked are one.
+
+    Only there all names of an account are known, not just the one that was asked for.
+    """
+    found: LdapOptions | None = settings.config.section("directory", LdapOptions)
+    if found is None:
+        return None
+    never = options(settings).never_touch_accounts
+    return found.model_copy(update={"protected": (*found.protected, *never)})
 
 
 def _packet_filter(settings: Settings, clock: Clock) -> tuple[Any, Callable[[], Any]]:
@@ -86,7 +98,9 @@ def guard(settings: Settings) -> Guard:
     """Return the safety rules; raise ContentError or StoreError when they cannot be complete."""
     chosen = options(settings)
     entries = [(address, "configured") for name in chosen.never_touch for address in resolve(name)]
-    entries += store_host(settings.store.url)
+    entries += host_of(settings.store.url, "the store")
+    if (directory := _directory(settings)) is not None:
+        entries += host_of(directory.url, "the directory")
     if chosen.packet_filter != "simulated" or Path("/proc/net/route").exists():
         entries += own()
     switch = folder(settings) / STOP

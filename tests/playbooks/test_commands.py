@@ -10,11 +10,12 @@ import pytest
 from playbooks.extension import EXTENSION
 from playbooks.journal import Journal
 from playbooks.ledger import Claim, Ledger
+from playbooks.ports.directory import Account
 from playbooks.runs import Report
 from soc.cli.plans import report_lines
 from soc.model.time import iso, now
 from soc.run.node import node_key, only_one
-from soc.run.respond import rehearsal, tend
+from soc.run.respond import devices, rehearsal, tend
 from soc.run.settings import load
 from tests.command import Ran, soc
 from tests.playbooks.kit import ADDRESS, SIMPLE, Clock, end, sid, workflow
@@ -148,6 +149,39 @@ def test_a_lock_that_nobody_has_ended_yet_is_listed_as_in_force(tmp_path: Path) 
     assert not [line for line in report_lines(report) if ": nftables_block" in line]
     everything = run(tmp_path, "contain", "list", "--all").documents
     assert [row["state"] for row in everything] == ["in_force", "expired"]
+
+
+DIRECTORY = """\
+[playbooks]
+never_touch_accounts = ["Root"]
+[directory]
+url = "ldaps://203.0.113.9"
+base = "dc=city,dc=example"
+bind = "cn=responder,dc=city,dc=example"
+secret = "file:/etc/metrosoc/ldap-bind"
+protected = ["duty"]
+"""
+
+
+def test_the_directory_is_never_blocked(tmp_path: Path) -> None:
+    (tmp_path / "soc.toml").write_text(DIRECTORY, "utf-8")
+    refused = run(tmp_path, "playbook", "plan", NAME, *INPUT)
+    assert refused.code == 6
+    assert "the directory" in refused.err
+
+
+def test_an_account_is_never_touched_by_any_of_its_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "soc.toml").write_text(DIRECTORY, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SOC_PATHS__STATE", str(tmp_path / "state"))
+    configured, found = load(), Account("uid=alias,dc=city,dc=example", "1", ("alias",), "", None)
+    for directory in (devices(configured).views, devices(configured).ports()):
+        assert directory["directory"].protection(found) == ""
+        for name in ("root", "DUTY"):
+            named = replace(found, names=("alias", name))
+            assert "protected" in directory["directory"].protection(named)
 
 
 MESSAGE = f"""\

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from soc.errors import ContentError, StoreError
-from soc.run.own_addresses import own, resolve, store_host
+from soc.run.own_addresses import host_of, own, resolve
 
 FIB = """\
 Main:
@@ -96,5 +96,5 @@ def test_the_servers_behind_the_stub_of_systemd_are_found(tmp_path: Path) -> Non
 
 
 def test_the_store_on_another_host_is_protected() -> None:
-    assert store_host("sqlite:/var/lib/x") == []
-    assert store_host("https://192.0.2.80:9200") == [("192.0.2.80/32", "the store")]
+    assert host_of("sqlite:/var/lib/x", "the store") == []
+    assert host_of("https://192.0.2.80:9200", "the store") == [("192.0.2.80/32", "the store")]
