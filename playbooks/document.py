@@ -61,7 +61,7 @@ def read(text: str, source: str) -> Document:
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             builder.take(event)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # it converts numbers unchecked
         mark = getattr(error, "problem_mark", None)
         place = f"{source}:{mark.line + 1}" if mark else source
         raise ContentError(

@@ -19,11 +19,7 @@ LIBRARY = Path(__file__).parent / "library"
 
 def load(path: Path) -> Playbook:
     """Return the playbook of a file; raise ContentError for the first thing that is wrong."""
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ContentError(f"the playbook cannot be read: {error}", where=str(path)) from error
-    return loads(text, str(path))
+    return _first(*examine_file(path))
 
 
 def loads(text: str, source: str) -> Playbook:
@@ -60,6 +56,15 @@ def answering(alert: Event, folder: Path = LIBRARY) -> list[str]:
     by_rule = [name for name, answers in known.items() if answers & rule]
     by_technique = [name for name, answers in known.items() if answers & techniques]
     return list(dict.fromkeys([*by_rule, *by_technique]))
+
+
+def examine_file(path: Path) -> tuple[Playbook | None, list[ContentError]]:
+    """Return the playbook of a file, None if its shape is wrong, and everything wrong with it."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return None, [ContentError(f"the playbook cannot be read: {error}", where=str(path))]
+    return examine(text, str(path))
 
 
 def examine(text: str, source: str) -> tuple[Playbook | None, list[ContentError]]:

@@ -260,6 +260,11 @@ def test_lint_names_file_and_line(tmp_path: Path) -> None:
     wrong = run(tmp_path, "playbook", "lint", str(good), str(bad))
     assert wrong.code == 3
     assert "bad.yml:" in wrong.err
+    bad.write_bytes(SIMPLE.replace("name: Try", "name: Ch\u1eb7n").encode("utf-16"))
+    wrong = run(tmp_path, "playbook", "lint", str(tmp_path / "none.yml"), str(bad))
+    assert wrong.code == 3
+    assert "none.yml" in wrong.err
+    assert "bad.yml" in wrong.err
 
 
 def test_list_and_show(tmp_path: Path) -> None:

@@ -119,12 +119,12 @@ def lint(
     \b
     Example: soc playbook lint block-port.yml
     """
-    from playbooks.load import examine
+    from playbooks.load import examine_file
     from soc.cli.failures import show as show_error
 
     wrong = 0
     for path in files:
-        _playbook, problems = examine(path.read_text("utf-8", "replace"), str(path))
+        _playbook, problems = examine_file(path)
         for problem in problems:
             show_error(problem)
         wrong += len(problems)
