@@ -50,11 +50,13 @@ class Holder:
         """End a claim; raise StoreError when the device does not let go (it can be tried again)."""
         if claim.state in ("released", "expired"):
             return claim
-        with self.journal.write() as writer:
-            writer.record(
-                "effect.ending", claim.run, self.clock(), key=claim.key, actor=actor, how=how
-            )
-            claim = self.ledger.move(claim, "ending")
+        # Said once: the standing worker tries every few seconds while a device does not answer.
+        if claim.state != "ending" or how == "released":
+            with self.journal.write() as writer:
+                writer.record(
+                    "effect.ending", claim.run, self.clock(), key=claim.key, actor=actor, how=how
+                )
+                claim = self.ledger.move(claim, "ending")
         self._let_go(claim)
         with self.journal.write() as writer:
             writer.record("effect.ended", claim.run, self.clock(), key=claim.key, how=how)

@@ -405,6 +405,20 @@ def test_an_empty_name_means_no_run_and_no_claim(tmp_path: Path) -> None:
         machine.engine.ledger.get("")
 
 
+def test_a_device_that_does_not_answer_fills_no_journal(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.run(SIMPLE)
+    broken(machine, refuse={1, 2, 3})
+    machine.clock.turn(601)
+    for _ in range(3):
+        (drift,) = machine.engine.reconcile("soc run")
+        assert "no answer" in drift.found
+    kinds = [record["kind"] for record in machine.journal.records()]
+    assert kinds.count("effect.ending") == 1
+    assert machine.engine.reconcile("soc run") == []
+    assert machine.engine.ledger.claims() == []
+
+
 def test_a_run_is_started_once(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.run(SIMPLE)
