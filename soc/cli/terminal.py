@@ -46,7 +46,8 @@ def progress(label: str, total: int | None, *, quiet: bool = False) -> Iterator[
 
     text = TextColumn("{task.description}", markup=False)
     console = Console(file=sys.stderr, markup=False, highlight=False, emoji=False)
-    columns = (text, BarColumn(), TaskProgressColumn(markup=False), TimeElapsedColumn())
+    share = TaskProgressColumn("{task.percentage:>3.0f}%", markup=False)
+    columns = (text, BarColumn(), share, TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(safe(label), total=total)
         yield lambda amount: bar.advance(task, amount)

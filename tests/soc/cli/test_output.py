@@ -277,6 +277,8 @@ def test_colours_can_be_switched_off(environ: dict[str, str]) -> None:
 def test_a_bar_shows_on_a_terminal_and_its_label_is_text() -> None:
     shown = on_terminal(BAR)
     assert safe("reading [/red]\x1b]0;x\x07") in shown
+    assert "100%" in shown
+    assert "[progress" not in shown
     assert on_terminal(BAR, {"TERM": "dumb"}) == ""
 
 
