@@ -1,5 +1,6 @@
 """Collecting by hand: files and streams to events, and into the store."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
@@ -27,18 +28,43 @@ class Reading:
     mode: Mode = "auto"
 
 
-def files_in(paths: Sequence[Path]) -> list[Path]:
-    """Return the files that paths name: a folder stands for every file in it, at any depth."""
+def files_in(paths: Sequence[Path], problem: Callable[[SocError], None]) -> list[Path]:
+    """Return the files that paths name: a folder stands for every file in it, at any depth.
+
+    What cannot be looked into is told: what lies there may be what was looked for.
+    """
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.is_file())
-            if not inside:
-                raise InputError("there is no file in the folder", where=str(path))
-            found += inside
-        else:
-            found.append(path)
+        try:
+            found += _inside(path, problem) if path.is_dir() else [path]
+        except OSError as error:
+            problem(_closed(error))
     return found
+
+
+def _inside(folder: Path, problem: Callable[[SocError], None]) -> list[Path]:
+    closed: list[OSError] = []
+    found: list[Path] = []
+    for place, _folders, names in os.walk(folder, onerror=closed.append):
+        for name in names:
+            path = Path(place, name)
+            try:
+                found += [path] if path.is_file() else []
+            except OSError as error:
+                closed.append(error)
+    for reason in closed:
+        problem(_closed(reason))
+    if not found and not closed:
+        raise InputError("there is no file in the folder", where=str(folder))
+    return sorted(found)
+
+
+def _closed(error: OSError) -> InputError:
+    return InputError(
+        f"cannot be looked into: {error.strerror}",
+        where=os.fsdecode(error.filename or ""),
+        hint="check the permissions",
+    )
 
 
 def read_all(

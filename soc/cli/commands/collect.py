@@ -197,7 +197,7 @@ def _read(
 
     if captures:
         captures.problem = tell
-    found = files_in(paths)
+    found = files_in(paths, tell)
     total = sum(path.stat().st_size for path in found if path.is_file())
     with progress(_("reading"), total, quiet=delivery[-1]) as advance:
         capture = captures.events if captures else None

@@ -109,7 +109,7 @@ def command(
 
     with ExitStack() as stack:
         if jobs > 1:
-            parts = parts_in(files_in([Path(path) for path in paths]), how)
+            parts = parts_in(files_in([Path(path) for path in paths], tell), how)
             job = Job(parts, how, config.rules.paths, loaded)
             some = stack.enter_context(workers(job, jobs))
             total = sum(part.size for part in parts)
@@ -139,7 +139,7 @@ def _events(
 ) -> "Iterator[Event]":
     from soc.run.collecting import files_in, read_all
 
-    found = files_in([Path(path) for path in paths if path != "-"])
+    found = files_in([Path(path) for path in paths if path != "-"], tell)
     total = sum(path.stat().st_size for path in found if path.is_file())
     with progress(_("reading"), total, quiet=quiet) as advance:
         yield from read_all(
