@@ -70,12 +70,12 @@ class Opened:
     def plain(self) -> bool:
         """Tell whether the file is neither packed nor UTF-16."""
         self._file.seek(0)
-        return self._file.read(2) not in (_GZIP, *_UTF16)
+        return self._take(2) not in (_GZIP, *_UTF16)
 
     def line_after(self, position: int) -> int:
         """Return where a line begins, at this position of a plain file or the next after it."""
         self._file.seek(position - 1)
-        for piece in _read(self._file):
+        for piece in self._read():
             end = piece.find(b"\n")
             if end >= 0:
                 return position + end
@@ -85,7 +85,7 @@ class Opened:
     def part(self, start: int, stop: int) -> Iterator[bytes]:
         """Return a range of a plain file."""
         self._file.seek(start)
-        while start < stop and (data := self._file.read(min(_PIECE, stop - start))):
+        while start < stop and (data := self._take(min(_PIECE, stop - start))):
             start += len(data)
             yield data
 
@@ -93,14 +93,14 @@ class Opened:
         """Return the content from the beginning; raise InputError for a decompression bomb."""
         self._file.seek(0)
         self.problem = ""
-        packed = self._file.read(2) == _GZIP
+        packed = self._take(2) == _GZIP
         self._file.seek(0)
-        return self._unpacked() if packed else _read(self._file)
+        return self._unpacked() if packed else self._read()
 
     def _unpacked(self) -> Iterator[bytes]:
         total, inside = 0, False
         engine = zlib.decompressobj(wbits=31)
-        for packed in _read(self._file):
+        for packed in self._read():
             data = packed
             while data:
                 try:
@@ -117,6 +117,20 @@ class Opened:
                     engine = zlib.decompressobj(wbits=31)
         if inside:
             self.problem = f"cut off after {total} unpacked bytes"
+
+    def _read(self) -> Iterator[bytes]:
+        while data := self._take(_PIECE):
+            yield data
+
+    def _take(self, size: int) -> bytes:
+        try:
+            return self._file.read(size)
+        except OSError as error:  # a bad sector, a network file system that has gone
+            raise InputError(
+                f"cannot be read to its end: {error.strerror}; what came before counts",
+                where=str(self.path),
+                hint="dmesg; make a copy of it elsewhere",
+            ) from error
 
     def _guard(self, total: int) -> None:
         if total > min(MAX_CONTENT, max(_FREE, MAX_RATIO * self._file.tell())):
@@ -140,11 +154,6 @@ def _open(path: Path) -> BinaryIO:
         raise InputError(
             f"cannot be read: {error.strerror}", where=str(path), hint="check the permissions"
         ) from error
-
-
-def _read(stream: BinaryIO) -> Iterator[bytes]:
-    while data := stream.read(_PIECE):
-        yield data
 
 
 def recoded(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -4,12 +4,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from soc.errors import InputError, SocError
-from soc.run.collecting import files_in
+from soc.run.collecting import Reading, files_in, read_all
 
 NOBODY = 65534
 
@@ -57,3 +58,14 @@ def test_a_folder_that_may_not_be_looked_into_is_told_and_the_rest_is_read(folde
 def test_an_empty_folder_is_an_error_of_its_own(folder: Path) -> None:
     with pytest.raises(InputError, match="no file"):
         files_in([folder], pytest.fail)
+
+
+def test_a_file_that_breaks_off_while_it_is_read_costs_only_itself(folder: Path) -> None:
+    (folder / "auth.log").write_text("x\n")
+    broken = Path("/proc/self/mem")  # nothing is mapped at its beginning: read() says EIO
+    told: list[SocError] = []
+    how = Reading(datetime(2026, 11, 22, tzinfo=UTC), UTC, "node")
+    events = read_all([broken, folder / "auth.log"], how, problem=told.append)
+    assert [event["event.original"] for event in events] == ["x"]
+    assert [error.where for error in told] == [str(broken)]
+    assert "Input/output error" in str(told[0])
