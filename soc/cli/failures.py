@@ -1,17 +1,21 @@
 """How a failure reaches a person: what, where, what next; never a traceback on the terminal."""
 
+import errno
 import os
 import sys
 import tempfile
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import typer
 
 from soc.errors import Exit, InputError, SocError
 from soc.i18n import _
 from soc.text import safe
+
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def report(error: BaseException) -> int:
@@ -24,6 +28,9 @@ def report(error: BaseException) -> int:
         return int(Exit.INTERRUPTED)
     if isinstance(error, BrokenPipeError):
         return int(Exit.DONE)  # the reader has seen enough, as in `soc hunt ... | head`
+    if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
+        problem = _("there is no room for what is written: {why}").format(why=error.strerror)
+        return report(InputError(problem, hint="df -h"))
     if isinstance(error, OSError) and error.filename is not None:
         return report(InputError(error.strerror or str(error), where=os.fsdecode(error.filename)))
     return _bug(error)

@@ -33,7 +33,7 @@ from typer.main import get_command, get_group
 
 from soc.cli.failures import report, usage
 from soc.cli.terminal import Notes
-from soc.errors import Exit, SocError, UsageError
+from soc.errors import Exit, UsageError
 from soc.i18n import _
 from soc.registry import Plugin, plugins
 
@@ -164,7 +164,7 @@ class Commands(TyperGroup):
             code = usage(error)
         except typer.Abort:
             code = report(KeyboardInterrupt())
-        except SocError as error:
+        except Exception as error:  # such as help that a full disk does not take
             code = report(error)
         code = int(code or Exit.DONE)
         return sys.exit(code) if standalone_mode else code
@@ -200,6 +200,7 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `soc` and leave the process with its exit code."""
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(
@@ -213,10 +214,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _settle()
 
 
+def _open_streams() -> None:
+    """Open closed standard streams on nothing, or the first file opened would be taken for one."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+
+
 def _settle() -> None:
-    """Flush the output, so that a reader that has gone causes no message at the very end."""
+    """Flush the output; a reader that has gone, or a full disk, was told or is no news by now."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -263,6 +263,36 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("words", ["config show", "config --help", "--help"])
+def test_a_full_disk_is_told_and_is_no_bug(tmp_path: Path, words: str) -> None:
+    ran = by_shell(f"{words} >/dev/full", tmp_path)
+    assert ran.returncode == 4
+    assert ran.stderr.splitlines()[0] == (
+        "error: there is no room for what is written: No space left on device"
+    )
+    assert "Traceback" not in ran.stderr
+    assert not (tmp_path / "state" / "log").exists()
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_bug(tmp_path: Path, closed: str) -> None:
+    assert by_shell(f"detect -q - {closed}", tmp_path).returncode == 0
+    assert not (tmp_path / "state" / "log").exists()
+
+
+def by_shell(words: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m soc {words}"],
+        cwd=home,
+        env=os.environ | {"SOC_PATHS__STATE": str(home / "state"), "SOC_LANG": "en"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "at", "wanted"),
     [
