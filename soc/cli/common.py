@@ -62,7 +62,9 @@ ZoneOption = Annotated[
 UnitOption = Annotated[
     str, typer.Option("--unit", help=_("The department or district the records belong to."))
 ]
-LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help=_("At most so many."))]
+LimitOption = Annotated[
+    int, typer.Option("--limit", "-n", min=1, max=1_000_000_000, help=_("At most so many."))
+]
 
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

@@ -18,6 +18,7 @@ from soc.cli.common import (
     opened,
 )
 from soc.cli.output import Column, results
+from soc.cli.terminal import note
 from soc.errors import UsageError
 from soc.i18n import _
 
@@ -29,6 +30,9 @@ COLUMNS = (
     Column("source.ip", _("Source"), 20),
     Column("event.original", _("Record"), 70),
 )
+
+_LONGEST = 10_000
+"""A bar of `--every` spans fewer units of time than these."""
 
 
 def command(
@@ -67,21 +71,34 @@ def command(
     start, end = moment(since, moment_now), moment(until, moment_now)
     with opened(store) as found:
         if count_by or every:
-            by = Terms(count_by, limit) if count_by else Histogram(_seconds(every or ""))
+            by = Terms(count_by, limit + 1) if count_by else Histogram(_seconds(every or ""))
             columns = (Column("key", count_by or _("Time"), 60), Column("count", _("Count")))
+            buckets = found.aggregate(node, by, since=start, until=end)
+            more = bool(count_by) and len(buckets) > limit
             with results(columns, format, json=json, output=output, full=full) as write:
-                for bucket in found.aggregate(node, by, since=start, until=end):
+                for bucket in buckets[:limit] if count_by else buckets:
                     write({"key": bucket.key, "count": bucket.count})
-            return
-        with results(COLUMNS, format, json=json, output=output, fields=fields, full=full) as write:
-            for event in found.search(node, since=start, until=end, limit=limit).events:
-                write(event)
+        else:
+            page = found.search(node, since=start, until=end, limit=limit)
+            more = page.next is not None
+            with results(
+                COLUMNS, format, json=json, output=output, fields=fields, full=full
+            ) as write:
+                for event in page.events:
+                    write(event)
+    if more:
+        note(_("there are more; narrow it with --since or a query, or raise --limit"))
 
 
 def _seconds(text: str) -> int:
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
     number, unit = text[:-1], text[-1:]
-    if unit not in units or not number.isdecimal() or not number.isascii() or int(number) == 0:
+    if (
+        unit not in units
+        or not number.isdecimal()
+        or not number.isascii()
+        or not 0 < int(number) < _LONGEST
+    ):
         problem = _("{text!r} is not a length of time").format(text=text)
         raise UsageError(problem, hint=_("30s, 5m, 1h or 1d"))
     return int(number) * units[unit]
