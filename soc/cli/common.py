@@ -112,6 +112,16 @@ def zone_named(name: str | None) -> tzinfo:
         raise UsageError(f"{name!r}: {error}", hint="--zone Asia/Ho_Chi_Minh") from error
 
 
+def person() -> str:
+    """Return the name one is logged in by, or the number where the system knows no name for it."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's or a unit's own user id
+        return f"uid:{os.getuid()}"
+
+
 def state_folder() -> Path:
     """Return the state folder as well as it can be known without reading a configuration."""
     from soc.run.settings import default_state

@@ -39,9 +39,19 @@ class Layer:
 
 def places(sources: Sources) -> list[Path]:
     """Return the configuration files that are looked for, lowest precedence first."""
-    home = Path(sources.environ.get("HOME") or Path.home())
-    user = Path(sources.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    user = Path(sources.environ.get("XDG_CONFIG_HOME") or home(sources.environ) / ".config")
     return [sources.system, user / "metrosoc" / FILE, sources.cwd / FILE]
+
+
+def home(environ: Mapping[str, str]) -> Path:
+    """Return the user's home folder; raise ContentError where the system knows none."""
+    try:
+        return Path(environ.get("HOME") or Path.home())
+    except RuntimeError as error:  # a user id without an entry in the list of users
+        raise ContentError(
+            "this user has no home folder, and HOME is not set",
+            hint="set HOME; or SOC_PATHS__STATE and XDG_CONFIG_HOME",
+        ) from error
 
 
 def file_layer(path: Path) -> Layer:

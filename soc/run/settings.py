@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 import rules
 from soc import config
 from soc.config import Config, Flags, Sources
+from soc.config.layers import home
 from soc.config.options import Options
 from soc.config.secret import SecretRef
 from soc.errors import ContentError
@@ -48,7 +49,10 @@ def _some(text: str) -> str:
 
 
 def _home(path: Path) -> Path:
-    return path.expanduser()
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError("nobody knows that home folder; write the whole path") from error
 
 
 def _zone(text: str) -> str:
@@ -198,7 +202,7 @@ def sections() -> dict[str, Any]:
 def _defaults(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     paths = given.get("paths")
     named = paths.get("state") if isinstance(paths, dict) else None
-    state = Path(str(named)).expanduser() if named else default_state(environ)
+    state = os.path.expanduser(str(named)) if named else default_state(environ)
     return {
         "paths": {"state": str(state)},
         "store": {"url": f"sqlite:{state}/store"},
@@ -211,8 +215,7 @@ def default_state(environ: Mapping[str, str]) -> Path:
     """Return the state folder where none is set: the system's for root, else the user's (XDG)."""
     if os.geteuid() == 0:
         return Path("/var/lib/metrosoc")
-    home = Path(environ.get("HOME") or Path.home())
-    return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "metrosoc"
+    return Path(environ.get("XDG_STATE_HOME") or home(environ) / ".local" / "state") / "metrosoc"
 
 
 def zone(name: str) -> tzinfo:

@@ -1,6 +1,5 @@
 """Triage alerts: list, understand, decide."""
 
-import getpass
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +18,7 @@ from soc.cli.common import (
     levels_from,
     moment,
     opened,
+    person,
     settings,
 )
 from soc.cli.output import Column, choose, json_text, results, target
@@ -239,7 +239,7 @@ def reopen(
 
 
 def _actor(name: str | None) -> str:
-    return name or getpass.getuser()
+    return name or person()
 
 
 def _act(wanted: Sequence[str], decision: "Decision", store: str | None) -> None:

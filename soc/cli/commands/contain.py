@@ -1,6 +1,5 @@
 """See and end what is in force: blocks and locks, and until when."""
 
-import getpass
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from soc.cli.common import (
     FullOption,
     JsonOption,
     OutputOption,
+    person,
     settings,
 )
 from soc.cli.output import Column, results
@@ -91,7 +91,7 @@ def extend(
         raise UsageError(_("{text!r} is not a duration").format(text=duration), hint="30m, 2h, 1d")
     seconds = int(found[1]) * UNITS[found[2]]
     with _engine() as engine:
-        claim = engine.extend(engine.ledger.get(key), seconds, getpass.getuser())
+        claim = engine.extend(engine.ledger.get(key), seconds, person())
     note(
         _("{resource} holds until {until}").format(
             resource=claim.resource, until=claim.until[:19] + "Z"
@@ -111,7 +111,7 @@ def release(
     with _engine() as engine:
         # All keys are looked up first, so that a mistyped one changes nothing at all.
         for claim in [engine.ledger.get(key) for key in keys]:
-            engine.release(claim, getpass.getuser())
+            engine.release(claim, person())
             note(_("{resource} is released").format(resource=claim.resource))
 
 
@@ -125,7 +125,7 @@ def reconcile() -> None:
     from soc.run.respond import reconcile as bring_together
 
     with _engine() as engine:
-        drifts = bring_together(engine, getpass.getuser())
+        drifts = bring_together(engine, person())
     for drift in drifts:
         note(f"{drift.claim.resource}: {drift.found}; {drift.done}")
     if not drifts:

@@ -1,6 +1,5 @@
 """Respond by a playbook: see the plan, carry it out, undo it."""
 
-import getpass
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +14,7 @@ from soc.cli.common import (
     OutputOption,
     StoreOption,
     opened,
+    person,
     settings,
 )
 from soc.cli.output import Column, Format, choose, json_text, results, target
@@ -207,7 +207,7 @@ def run(
             hint=f"soc playbook plan {name}",
         )
     run_id = secrets.token_hex(6)
-    origin = Origin(getpass.getuser(), reason, _alert_id(alert, store))
+    origin = Origin(person(), reason, _alert_id(alert, store))
     with responding(config) as engine:
         _reconciled(engine)
         report = engine.start(run_id, found.playbook, found.inputs, found.hash, origin)
@@ -288,7 +288,7 @@ def undo(
     from soc.run.respond import responding
 
     with responding(settings()) as engine:
-        report, troubles = engine.abandon(run, getpass.getuser())
+        report, troubles = engine.abandon(run, person())
     _show_reports([report], choose(format, json=json, output=output), output)
     for claim, trouble in troubles:
         note(f"{claim.resource}: {trouble}")
@@ -346,7 +346,7 @@ def _alert_id(alert: str | None, store: str | None) -> str:
 def _reconciled(engine: "Engine") -> None:
     from soc.run.respond import reconcile
 
-    for drift in reconcile(engine, getpass.getuser()):
+    for drift in reconcile(engine, person()):
         note(f"{drift.claim.resource}: {drift.found}; {drift.done}")
 
 

@@ -1,11 +1,10 @@
 """Leave a rule out for every worker."""
 
-import getpass
 from typing import Annotated
 
 import typer
 
-from soc.cli.common import RulesOption, StoreOption, opened, settings
+from soc.cli.common import RulesOption, StoreOption, opened, person, settings
 from soc.cli.rules._places import chosen
 from soc.cli.terminal import note
 from soc.errors import UsageError
@@ -34,7 +33,7 @@ def command(
     if not reason.strip():
         raise UsageError(_("a reason is needed"), hint='--reason "too many alerts, ticket 17"')
     found = chosen(rule, settings(rules=rules).rules.paths)
-    one = Parked(found.id, found.info.title, reason.strip(), getpass.getuser(), iso(now()))
+    one = Parked(found.id, found.info.title, reason.strip(), person(), iso(now()))
     with opened(store) as opened_store:
         done = park(opened_store, one)
     note(

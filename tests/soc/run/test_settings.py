@@ -1,6 +1,7 @@
 """The sections of soc.toml: their defaults, and what they refuse."""
 
 import os
+import pwd
 import socket
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from soc.cli.common import person
 from soc.config import Sources
 from soc.config.options import Options
 from soc.errors import ContentError
@@ -46,6 +48,32 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path) -> None:
     assert found.paths.state == Path.home() / "soc"
     assert found.store.url == f"sqlite:{Path.home()}/soc/store"
     assert found.rules.paths == (Path.home() / "r",)
+
+
+def test_a_tilde_of_nobody_is_named_not_a_bug(tmp_path: Path) -> None:
+    with pytest.raises(ContentError, match="home folder") as caught:
+        settings(tmp_path, '[paths]\nstate = "~no-such-user/soc"')
+    assert caught.value.where == f"{tmp_path}/soc.toml:2"
+
+
+def unknown(_number: int) -> None:
+    raise KeyError("uid not found")
+
+
+def test_a_user_that_the_system_does_not_know_is_no_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert person() == f"uid:{os.getuid()}"
+    for environ in ({}, {"XDG_CONFIG_HOME": "/c"}):
+        with pytest.raises(ContentError, match="no home folder"):
+            load(sources=Sources({}, environ, tmp_path, tmp_path / "none"))
+    environ = {"XDG_CONFIG_HOME": "/c", "SOC_PATHS__STATE": "/x"}
+    found = load(sources=Sources({}, environ, tmp_path, tmp_path / "none"))
+    assert found.paths.state == Path("/x")
 
 
 def test_state_of_root_is_the_systems_and_of_others_their_own(
