@@ -21,6 +21,7 @@ from playbooks.model import canonical
 from soc.audit import chain
 from soc.audit.chain import Break, Head, Record, Verdict, follow, seal, verify
 from soc.errors import InputError, StoreError
+from soc.folders import private
 from soc.model.time import iso
 
 NAME: Final = "journal.db"
@@ -234,7 +235,7 @@ class Writer:
 
 
 def _writer(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private(path.parent)
     connection = sqlite3.connect(path, isolation_level=None, timeout=10)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")

@@ -37,6 +37,7 @@ from detectors.sigma.patterns import (
 )
 from detectors.sigma.rule import Condition, Group, Item, LogSource, Rule
 from detectors.sigma.text import Wild
+from soc.folders import private
 from soc.model.finding import RuleInfo
 
 KEPT: Final = 4
@@ -131,7 +132,7 @@ def _read(place: Path) -> LoadReport | None:
 def _write(place: Path, report: LoadReport) -> None:
     try:
         data = msgspec.msgpack.encode(_plain(report))
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private(place.parent)
         with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as scratch:
             scratch.write(data)
         os.replace(scratch.name, place)

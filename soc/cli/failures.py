@@ -12,6 +12,7 @@ from typing import Final
 import typer
 
 from soc.errors import Exit, InputError, SocError
+from soc.folders import private
 from soc.i18n import _
 from soc.text import safe
 
@@ -77,7 +78,7 @@ def _write_log(text: str) -> Path:
     name = f"soc-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.log"
     for folder in (*_log_folder(), Path(tempfile.gettempdir())):
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private(folder)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
             with os.fdopen(os.open(folder / name, flags, 0o600), "w", errors="replace") as file:
                 file.write(text)

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import BinaryIO, Final
 
 from soc.errors import InputError, StoreError
+from soc.folders import private
 
 PIECE: Final = 1 << 18
 IN_MEMORY: Final = 1 << 16
@@ -162,7 +163,7 @@ class Writer:
 
     def _create(self) -> BinaryIO:
         folder = self._store.folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private(folder)
         number, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=folder)  # mode 0600
         self._temporary = Path(name)
         return os.fdopen(number, "wb")

@@ -3,6 +3,8 @@
 import stat
 from pathlib import Path
 
+import pytest
+
 from soc.run.starting import starter
 from tests.command import soc
 
@@ -16,6 +18,17 @@ def test_the_first_run_writes_and_shows_a_valid_file_and_makes_the_state_folder(
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
     assert f"written: {tmp_path / 'soc.toml'}" in ran.err
     assert soc("config", "check", home=tmp_path).code == 0
+
+
+@pytest.mark.parametrize("words", ["detect -q -", "demo", "contain list", "hunt *"])
+def test_whichever_command_comes_first_the_state_folder_is_its_owners(
+    tmp_path: Path, words: str
+) -> None:
+    state = tmp_path / "of" / "soc"
+    ran = soc(*words.split(), home=tmp_path, environ={"SOC_PATHS__STATE": str(state)})
+    assert ran.code == 0, ran.err
+    found = [path for path in (state.parent, *state.parent.rglob("*")) if path.is_dir()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in found} <= {0o700}
 
 
 def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
