@@ -142,8 +142,15 @@ def settings(*, store: str | None = None, rules: list[Path] | None = None) -> "S
 
 
 @contextmanager
-def opened(url: str | None) -> Iterator["Store"]:
-    """Open the configured store, or the one at this URL, and close it again."""
+def opened(url: str | None, *, make: bool = False) -> Iterator["Store"]:
+    """Open the configured store, or the one at this URL, and close it again.
+
+    One that the command line names must be there, unless the command is to `make` what is missing.
+    """
+    if url and not make:
+        from soc.store.open import expect_store
+
+        expect_store(url)
     store = settings(store=url).store.open()
     try:
         yield store

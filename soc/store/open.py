@@ -1,12 +1,13 @@
 """Open a store by the place that the configuration names."""
 
+import os
 import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from soc.config.secret import SecretRef
-from soc.errors import ContentError
+from soc.errors import ContentError, StoreError
 from soc.store.base import Store
 
 _HINT = "sqlite:PATH, a PATH, or https://host:9200"
@@ -33,18 +34,38 @@ def open_store(place: str | Path, access: Access | None = None) -> Store:
     of place, StoreError when it cannot be opened.
     """
     text = str(place)
+    folder = place if isinstance(place, Path) else _folder(text)
+    if folder is None:
+        return _cluster(text, access or Access())
+    from soc.store.sqlite import SqliteStore  # what is not used is not imported
+
+    return SqliteStore(folder)
+
+
+def expect_store(place: str) -> None:
+    """Raise StoreError where an embedded store should be and none is; a cluster is not asked.
+
+    To read in a folder that is made by reading would find nothing, and say so.
+    """
+    folder = _folder(place)
+    if folder is not None and not (folder / "state.db").exists():
+        raise StoreError(
+            "there is no store", where=str(folder), hint="check the path; soc store init makes one"
+        )
+
+
+def _folder(text: str) -> Path | None:
+    """Return the folder of an embedded store, None for the URL of a cluster."""
     kind, colon, path = text.partition(":")
-    if isinstance(place, Path) or not (colon and re.fullmatch(r"[a-z][a-z0-9+.-]+", kind)):
+    if not (colon and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", kind)):
         path = text
     elif kind in ("http", "https"):
-        return _cluster(text, access or Access())
+        return None
     elif kind != "sqlite":
         raise ContentError(f"no store is called {kind!r}", where=text, hint=_HINT)
     if not path:
         raise ContentError("the store has no path", where=text, hint=_HINT)
-    from soc.store.sqlite import SqliteStore  # what is not used is not imported
-
-    return SqliteStore(Path(path))
+    return Path(os.path.expanduser(path))
 
 
 def _cluster(url: str, access: Access) -> Store:

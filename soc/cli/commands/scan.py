@@ -126,7 +126,7 @@ def _findings(
     from soc.run.scanning import store_scan
 
     raised = known = 0
-    with opened(url) as store:
+    with opened(url, make=True) as store:
         for finding, new in store_scan(events, scan, store, now):
             raised, known = raised + new, known + (not new)
             yield finding

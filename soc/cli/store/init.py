@@ -11,7 +11,7 @@ def command(store: StoreOption = None) -> None:
     \b
     Example: soc store init --store https://soc.example:9200
     """
-    with opened(store) as found:
+    with opened(store, make=True) as found:
         made = found.init() if hasattr(found, "init") else []
         problem = found.mismatch()
     for name in made:

@@ -41,3 +41,23 @@ def test_what_is_not_shown_is_told(home: Path, options: list[str], count: int, t
 )
 def test_numbers_beyond_all_measure_are_usage(tmp_path: Path, options: list[str]) -> None:
     assert soc("hunt", "*", *options, home=tmp_path).code == 2
+
+
+@pytest.mark.parametrize("kind", ["", "sqlite:"])
+def test_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path, kind: str) -> None:
+    for words in (("hunt", "*"), ("alerts", "list"), ("store", "status")):
+        ran = soc(*words, "--store", f"{kind}{tmp_path}/tsore", home=tmp_path)
+        assert ran.code == 5
+        assert ran.err.startswith(f"error: there is no store\n  at {tmp_path}/tsore\n  try: ")
+        assert not (tmp_path / "tsore").exists()
+
+
+def test_a_store_may_be_named_from_the_home_folder(home: Path) -> None:
+    ran = soc("hunt", "*", "--store", "sqlite:~/state/store", home=home)
+    assert (ran.code, len(ran.documents)) == (0, 3)
+
+
+def test_the_kind_of_a_store_is_no_name_of_a_folder(tmp_path: Path) -> None:
+    ran = soc("hunt", "*", "--store", "HTTPS://es1.soc.example:9200", home=tmp_path)
+    assert ran.code == 3
+    assert "no store is called 'HTTPS'" in ran.err
