@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from soc.text import safe
@@ -13,9 +13,10 @@ Advance = Callable[[int], None]
 
 
 def note(text: str, *, quiet: bool = False) -> None:
-    """Write a line for a person to stderr."""
+    """Write a line for a person to stderr; where nobody can read it the work goes on."""
     if not quiet:
-        sys.stderr.write(safe(text) + "\n")
+        with suppress(OSError):  # a file on a full disk, a reader that has gone
+            sys.stderr.write(safe(text) + "\n")
 
 
 class Notes(logging.Handler):
