@@ -2,6 +2,8 @@
 
 A small database of its own, so that people can look, replay and drop while the collector writes.
 What was put is durable when `put` returns: only then the spool may forget the frame.
+The database is opened when it is first needed: one that is damaged, or on a full disk, must keep
+nobody from receiving.
 """
 
 import json
@@ -37,12 +39,19 @@ class DeadLetters:
     """The dead letters of a node, in its state folder."""
 
     def __init__(self, state: Path) -> None:
-        """Open them; raises StoreError when that is impossible."""
-        path = state / NAME
-        with explained(path):
-            private(state)
-        self._database = Database(path, (_schema,))
-        self._database.create()
+        """Name them; what uses them raises StoreError when they cannot be opened."""
+        self._state = state
+        self._opened = Database(state / NAME, (_schema,))
+        self._made = False
+
+    @property
+    def _database(self) -> Database:
+        if not self._made:
+            with explained(self._opened.path):
+                private(self._state)
+            self._opened.create()
+            self._made = True
+        return self._opened
 
     def put(self, refused: Iterable[tuple[Event, str]], now: datetime) -> None:
         """Keep events with the store's reasons, durably; one that is there stays once."""
@@ -97,7 +106,7 @@ class DeadLetters:
 
     def close(self) -> None:
         """Close the database."""
-        self._database.close()
+        self._opened.close()
 
 
 _COLUMNS: Final = "id, reason, first, last, attempts, event"

@@ -6,6 +6,7 @@ next start, and recognised by its event ids.
 """
 
 import asyncio
+import logging
 import signal
 import threading
 import time
@@ -23,9 +24,12 @@ from collectors.sender.sender import Sender
 from collectors.sender.understanding import Meaning, Understanding
 from collectors.spool.receive import Input, take_in
 from collectors.spool.spool import Spool
+from soc.errors import StoreError
 from soc.run import status
 from soc.run.settings import InputOptions, Settings, listening, zone
 from soc.store.base import Store
+
+log = logging.getLogger("soc.collect")
 
 SYSLOG = "syslog"
 """The parser of what comes over the network, where none is declared."""
@@ -45,6 +49,7 @@ class Collector:
     limit: int | None = None
     figures: dict[str, Any] = field(default_factory=dict)
     _failure: BaseException | None = None
+    _unread: str = ""
 
     @classmethod
     def of(
@@ -120,8 +125,21 @@ class Collector:
             nonlocal written
             if time.monotonic() - written >= status.EVERY or sender.closed:
                 written = time.monotonic()
-                self.figures = sender.figures()
-                self.figures["dead_letters"] = sender.letters.count()
+                self.figures = {**sender.figures(), "dead_letters": self._letters(sender.letters)}
                 status.write(self.state, self.figures, self.clock())
 
         return report
+
+    def _letters(self, letters: DeadLetters) -> int:
+        """Return how many dead letters there are; while they cannot be read, how many there were.
+
+        That the disk is full or they are damaged must not end the receiving.
+        """
+        try:
+            count, self._unread = letters.count(), ""
+        except StoreError as error:
+            if str(error) != self._unread:
+                self._unread = str(error)
+                log.error("the dead letters cannot be read: %s", error)
+            return int(self.figures.get("dead_letters", 0))
+        return count

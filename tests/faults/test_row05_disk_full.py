@@ -3,14 +3,17 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from collectors.spool.record import Batch
 from collectors.spool.spool import Spool, SpoolFull
+from soc.store.open import open_store
+from tests.elastic.flow import drained, flow
 
 
 @pytest.fixture
@@ -86,6 +89,30 @@ def test_a_restart_on_a_full_disk(small: Path, monkeypatch: pytest.MonkeyPatch) 
     spool.append([Batch("in", [b"again"], 1)])
     assert spool.commit() == taken + 1
     spool.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("small", ["size=4M"], indirect=True)
+def test_a_collector_that_is_started_on_a_full_disk_drains_its_spool(
+    small: Path, tmp_path: Path
+) -> None:
+    with flow(small, {"url": f"sqlite:{tmp_path}/store"}) as node:
+        node.write(10)
+        node.settle()
+        node.write(10)
+        with (small / "rest").open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        node.start()
+        with closing(open_store(tmp_path / "store")) as store:
+            deadline = time.monotonic() + 60
+            while len(list(drained(store))) < 20:
+                assert time.monotonic() < deadline, node.said()
+                assert node.process is not None
+                assert node.process.poll() is None, node.said()
+                time.sleep(0.1)
+        (small / "rest").unlink()
+        node.stop()
 
 
 @pytest.mark.parametrize("small", ["size=4M,nr_inodes=9"], indirect=True)
