@@ -90,7 +90,8 @@ class Runner:
     _retained: float | None = None
     _tended: float | None = None
     _followers: dict[str, Follower] = field(default_factory=dict)
-    _normalisers: dict[str, Normaliser | None] = field(default_factory=dict)
+    _normalisers: dict[str, Normaliser] = field(default_factory=dict)
+    _passed_over: set[str] = field(default_factory=set)
 
     def run(self, stop: Flag) -> None:
         """Work until told to stop; a store that refuses is tried again, nothing is lost."""
@@ -158,13 +159,18 @@ class Runner:
                 log.error("%s: event %s was refused: %s", chunk.path, verdict.id, verdict.reason)
 
     def _normaliser(self, settings: Input, chunk: Chunk) -> Normaliser | None:
-        """Return what understands a file, None when nothing does: then it is passed over."""
+        """Return what understands a file, None when nothing does: then this much is passed over.
+
+        The next lines are looked at again: whoever gets a binary first one into a new log must not
+        hide the others.
+        """
         if chunk.origin not in self._normalisers:
             try:
                 chosen = parser(settings.parser) if settings.parser else _recognise(chunk)
             except InputError as error:
-                log.warning("%s", error)
-                self._normalisers[chunk.origin] = None
+                if chunk.origin not in self._passed_over:
+                    log.warning("%s", error)
+                self._passed_over.add(chunk.origin)
                 return None
             source = Source(
                 key=self.key,
@@ -245,6 +251,7 @@ class Runner:
             follower.close()
         self._followers.clear()
         self._normalisers.clear()
+        self._passed_over.clear()
         self._judge = None
 
 

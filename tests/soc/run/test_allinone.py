@@ -151,6 +151,18 @@ def test_a_binary_file_costs_nobody_else_anything(
     assert caplog.text.count("app.log.bin") == 1
 
 
+def test_a_binary_first_line_hides_no_others(
+    store: Store, log: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = runner(store, log)
+    with log.open("ab", buffering=0) as file:
+        for line in (b"GET /\1\2\3\4\5\n", b"\6\7\1\n", b"Nov 22 08:00:00 web app: two\n"):
+            file.write(line)
+            run.drain()
+    assert messages(store) == ["two"]
+    assert len(caplog.records) == 1
+
+
 def test_retention_drops_whole_days_and_says_so(
     store: Store, log: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
