@@ -181,7 +181,7 @@ class Runner:
                 zone=settings.zone,
             )
             normaliser = Normaliser(source, chosen)
-            if chosen.generic and not settings.parser:
+            if (chosen.generic or chosen.name == "text") and not settings.parser:
                 return normaliser  # look again: later lines may tell more
             self._normalisers[chunk.origin] = normaliser
         return self._normalisers[chunk.origin]

@@ -163,6 +163,20 @@ def test_a_binary_first_line_hides_no_others(
     assert len(caplog.records) == 1
 
 
+def test_a_first_line_that_nobody_knows_does_not_decide_what_a_log_is(
+    store: Store, tmp_path: Path
+) -> None:
+    log = tmp_path / "auth.log"
+    run = runner(store, log)
+    run.inputs = [Input(str(log), UTC)]
+    for line in ("a banner", "Nov 22 08:00:00 web sshd[1]: Server listening on :: port 22."):
+        with log.open("a") as file:
+            file.write(f"{line}\n")
+        run.drain()
+    found = store.search(parse("*"), limit=100).events
+    assert sorted(event["event.dataset"] for event in found) == ["syslog", "text"]
+
+
 def test_retention_drops_whole_days_and_says_so(
     store: Store, log: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
