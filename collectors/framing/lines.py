@@ -1,10 +1,16 @@
-"""Lines: a record ends at LF or CR LF; empty ones are skipped."""
+"""Lines: a record ends at LF or CR LF; empty ones are skipped.
+
+So is a hole, many NUL bytes at the beginning of a line: a writer that does not append leaves one as
+long as the old file when that is truncated under it (copytruncate), a power loss a shorter one.
+"""
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from collectors.frame import MAX_RECORD, Frame
 from collectors.framing import chunks
+
+_HOLE: Final = bytes(16)
 
 
 def frames(stream: BinaryIO) -> Iterator[Frame]:
@@ -26,6 +32,7 @@ class LineCutter:
         self._start = offset
         self._kept = bytearray()
         self._length = 0
+        self._hole = 0  # bytes of the unfinished line that are a hole
 
     @property
     def offset(self) -> int:
@@ -39,9 +46,9 @@ class LineCutter:
         found: list[Frame] = []
         if lines and self._length:
             self._extend(lines[0])
-            self._finish(found, bytes(self._kept), self._length)
+            self._finish(found, bytes(self._kept), self._length, self._hole)
             self._kept.clear()
-            self._length = 0
+            self._length = self._hole = 0
             del lines[0]
         for line in lines:
             self._finish(found, line, len(line))
@@ -52,18 +59,26 @@ class LineCutter:
         """Return the unfinished line as a record, None when there is none; changes nothing."""
         found: list[Frame] = []
         start = self._start
-        self._finish(found, bytes(self._kept), self._length)
+        self._finish(found, bytes(self._kept), self._length, self._hole)
         self._start = start
         return found[0] if found else None
 
     def _extend(self, part: bytes) -> None:
         self._kept += part[: MAX_RECORD - len(self._kept)]
         self._length += len(part)
+        if self._kept.startswith(b"\0" if self._hole else _HOLE):
+            kept = len(self._kept)
+            self._kept = self._kept.lstrip(b"\0")
+            self._hole += kept - len(self._kept)
 
-    def _finish(self, found: list[Frame], line: bytes, length: int) -> None:
+    def _finish(self, found: list[Frame], line: bytes, length: int, hole: int = 0) -> None:
         start = self._start
         self._start = start + length + 1
-        if length <= MAX_RECORD:
+        if line.startswith(_HOLE):
+            hole = len(line)
+            line = line.lstrip(b"\0")
+            hole -= len(line)
+        if length - hole <= MAX_RECORD:
             if raw := line.rstrip(b"\r"):
                 found.append(Frame(raw, str(start), start))
         else:
