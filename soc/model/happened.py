@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from soc.model.event import Event, nest
+from soc.model.event import ECS_VERSION, Event, nest
 
 CARRIED: Final = (
     "log.file.path",
@@ -61,7 +61,7 @@ def happened(event: Event, ids: Sequence[Any], entities: Sequence[Any], key: obj
     """Return the fields of a finding that are not its rule's."""
     document: Event = {
         "@timestamp": event["@timestamp"],
-        "ecs.version": event["ecs.version"],
+        "ecs.version": event.get("ecs.version", ECS_VERSION),
         "event.kind": "signal",
         "event.id": event["event.id"],
         "event.dataset": event.get("event.dataset"),

@@ -26,6 +26,9 @@ from soc.store.values import instant, reader, searchable, text_of
 MOST: Final = 2_000
 KEEP: Final = "2m"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST: Final = (datetime(2, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+_LAST: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+"""The ends of the calendar in milliseconds, with room for the beginning of a bucket."""
 _BODY: Final[Json] = {"track_total_hits": False, "allow_partial_search_results": False}
 
 
@@ -122,7 +125,8 @@ class Search:
             left = every([asked.candidates, asked.odd])
             sure = every([asked.native, no(asked.odd)])
             for millis, number in self._composite(sure, by.seconds):
-                counts[millis // (by.seconds * 1000)] += number
+                known = _FIRST <= millis <= _LAST  # else a time of others, see `foreign`
+                counts[millis // (by.seconds * 1000) if known else 0] += number
         for event in self._scan(left):
             if asked.test(event):
                 counts[(parse_iso(event["@timestamp"]) - _EPOCH) // width] += 1

@@ -23,6 +23,7 @@ import orjson
 from soc.model.event import Event, flatten, nest
 from soc.model.time import iso, parse_iso
 from soc.store.elastic.fields import LONGEST_WORD, MAX_KEYWORD, OPEN, leaves, objects
+from soc.store.elastic.foreign import sound
 from soc.store.elastic.names import MAX_ID, storable
 from soc.store.predicate import wordy
 from soc.store.values import address, fold, searchable, text_of
@@ -314,10 +315,19 @@ def decode(source: dict[str, Any], identity: str = "") -> Event:
         event = flatten(source)
     event |= reason
     if type(rest) is str:
-        event.update(orjson.loads(rest))
-    if identity and "event.id" not in event:
-        event["event.id"] = identity
+        event.update(_rest(rest))
+    if identity:
+        sound(event, identity)
     return event
+
+
+def _rest(text: str) -> Event:
+    """Return what travelled as text; what others put there is a text like any other."""
+    try:
+        found = orjson.loads(text)
+    except ValueError:
+        found = None
+    return found if type(found) is dict else {REST: text}
 
 
 def _open(node: dict[str, Any], prefix: str, event: Event) -> None:
@@ -331,4 +341,5 @@ def _open(node: dict[str, Any], prefix: str, event: Event) -> None:
 
 def resent(source: dict[str, Any]) -> bool:
     """Tell whether a document was sent again after an unknown outcome."""
-    return bool((source.get(HELPER) or {}).get("resent"))
+    helper = source.get(HELPER)
+    return type(helper) is dict and helper.get("resent") is True
