@@ -10,11 +10,13 @@ from typing import Final, Protocol
 
 import orjson
 
+from collectors.normalise import MAX_SKEW
 from detectors.sigma.correlation.match import Match, micros
 from detectors.sigma.correlation.partition import Partitioning
 from soc.errors import Conflict
 from soc.model.event import Event
 from soc.model.finding import Finding
+from soc.model.time import iso
 from soc.run.matching import Matching
 from soc.run.worker.slots import Saved, slot_of
 from soc.store.base import Piece, Shard, Store
@@ -24,6 +26,8 @@ log = logging.getLogger("soc.worker")
 BATCH: Final = 2000
 SAVE_EVERY: Final = 1.0
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+AHEAD: Final = MAX_SKEW // timedelta(microseconds=1)
+"""Microseconds by which an event may lie ahead of this machine's clock and still be correlated."""
 
 Judged = Callable[[Sequence[Event]], Sequence[Sequence[Finding]]]
 """Events in, the findings of each out."""
@@ -48,12 +52,12 @@ class Slot:
         self.received: dict[str, int] = {}
         self.changed = False
 
-    def took(self, piece: Piece) -> None:
-        """Take note of a piece whose findings and matches are stored."""
+    def took(self, piece: Piece, looked: int) -> None:
+        """Take note of a piece whose findings and matches are stored; nothing came after a look."""
         self.cursors[piece.shard] = piece.cursor
         self.changed = True
         latest = max((received(event) for event in piece.events), default=0)
-        self.received[piece.shard] = max(self.received.get(piece.shard, 0), latest)
+        self.received[piece.shard] = max(self.received.get(piece.shard, 0), min(latest, looked))
 
     def save(self) -> None:
         """Save the cursors."""
@@ -112,15 +116,15 @@ class Shards:
         cursors = {name: c for slot in self.slots.values() for name, c in slot.cursors.items()}
         pieces = self.store.tails(cursors, mine, limit=BATCH)
         events = [event for piece in pieces for event in piece.events]
-        self._judge(events)
+        self._judge(events, looked)
         for piece in pieces:
-            self.slots[slot_of(piece.shard)].took(piece)
+            self.slots[slot_of(piece.shard)].took(piece, looked)
         self._reach(mine, looked)
         if self.now() - self._saved_at >= SAVE_EVERY:
             self.save()
         return len(events)
 
-    def _judge(self, events: Sequence[Event]) -> None:
+    def _judge(self, events: Sequence[Event], looked: int) -> None:
         if not events:
             return
         findings = self.judged(events)
@@ -128,8 +132,13 @@ class Shards:
         matches: list[tuple[Match, str]] = []
         for event, found in zip(events, findings, strict=True):
             heard += self.matching.heard(found)
-            at = str(event.get("event.created") or event.get("@timestamp"))
-            matches += [(match, at) for match in self.matching.matches(event, found)]
+            at = iso(EPOCH + timedelta(microseconds=min(received(event), looked)))
+            for match in self.matching.matches(event, found):
+                # A node whose clock is fast would take the time of all others along.
+                if match.time > looked + AHEAD:
+                    self.counters["ahead"] += 1
+                else:
+                    matches.append((match, at))
         self.raised(heard)
         self._hand_on(matches)
         self.documents += len(events)

@@ -46,7 +46,7 @@ class Saying:
 
     def __call__(self, word: str) -> None:
         self.count += 1
-        moment = self.received + self.count * timedelta(minutes=15)
+        moment = self.received - timedelta(days=1) + self.count * timedelta(minutes=15)
         event = login(self.count, moment) | {"message": word, "event.original": word}
         event["event.created"] = iso(self.received)
         (verdict,) = self.store.append([event], now=datetime.now(UTC))

@@ -13,6 +13,7 @@ from soc.model.alert import alert_id
 from soc.model.event import Event
 from soc.model.time import iso
 from soc.run.worker import roster
+from soc.run.worker.shards import microseconds
 from soc.run.worker.slots import EVENTS, MATCHES
 from soc.run.worker.status import status
 from soc.run.worker.worker import Worker
@@ -81,6 +82,7 @@ def test_the_cases_through_a_store_and_two_workers(kind: str, tmp_path: Path) ->
             two = [worker(store, report, time, name, LATENESS) for name in ("one", "two")]
             for one in two:
                 one.step()
+            time.seconds = FAR
             store.append(received(events), now=time.clock())
             settle(two, time)
             time.seconds += FAR
@@ -130,6 +132,26 @@ def test_nobody_is_dead_because_the_store_was_away(store: Store) -> None:
     team[1].step()
     assert set(team[1].shards.slots) == held
     assert set(team[0].shards.slots).isdisjoint(held)
+
+
+def test_a_node_whose_clock_is_a_year_ahead_takes_nobodys_time_along(store: Store) -> None:
+    rng, time = random.Random(1), Time()
+    one = worker(store, REPORT, time, "w", LATENESS)
+    settle([one], time)
+    ahead = event(900, time.seconds + 365 * 86_400, "a", {"User": "u", "Host": "x"})
+    events: list[Event] = []
+    for _ in range(10):
+        store.append(received([ahead]), now=time.clock())
+        some = happened(len(events), 20, rng, time.seconds)
+        store.append(some, now=time.clock())
+        events += some
+        settle([one], time, steps=1)
+    settle([one], time, steps=40)
+    assert of_correlations(store) == wanted(REPORT, events) != []
+    left_out = one.partitions.left_out() + one.shards.counters
+    assert left_out["ahead"] > 0
+    assert not left_out["late"] + left_out["hurried"] + left_out["errors"]
+    assert max(one.shards.reached().values()) <= microseconds(time.clock())
 
 
 class Crash(BaseException):
