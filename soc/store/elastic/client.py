@@ -125,6 +125,11 @@ class Client:
         found: Json = answer.body if isinstance(answer.body, dict) else {"items": answer.body}
         return found
 
+    def refresh(self, index: str) -> None:
+        """Make searchable what an index has, on all of its copies; one that fails shows less."""
+        answer = self.ask("POST", f"/{index}/_refresh", ignore_unavailable="true")
+        refreshed(answer, self.url)
+
     def search(self, index: str, body: Json) -> list[Json]:
         """Return the hits of a search over all indices of a pattern, complete or not at all."""
         options: Json = {"allow_partial_search_results": "false"}
@@ -147,6 +152,12 @@ def complete(answer: Json, url: str) -> Json:
         reason = (answer.get("error") or {}).get("reason", "some shards did not answer")
         raise StoreError(f"the search is not complete: {reason}", where=url, hint=_STATUS)
     return answer
+
+
+def refreshed(answer: Json, url: str) -> None:
+    """Raise StoreError when a copy of a shard was not refreshed: a search may be answered by it."""
+    if answer.get("_shards", {}).get("failed"):
+        raise Busy("a copy of a shard could not be refreshed", where=url, hint=_STATUS)
 
 
 _STATUS: Final = "soc store status"

@@ -138,8 +138,7 @@ def _refresh(client: Client, shards: Sequence[Shard], refreshed: set[str]) -> No
     """Make searchable what lies below the checkpoints, once."""
     indices = {one.index.name for one in shards} - refreshed
     if indices:
-        path = f"/{','.join(sorted(indices))}/_refresh"
-        client.ask("POST", path, ignore_unavailable="true")
+        client.refresh(",".join(sorted(indices)))
         refreshed |= indices
 
 

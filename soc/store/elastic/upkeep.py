@@ -73,7 +73,7 @@ class Upkeep:
                 older.append(one)
 
     def _copies(self, index: Backing, older: list[Backing]) -> Iterator[list[str]]:
-        self.client.ask("POST", f"/{index.name}/_refresh", ignore_unavailable="true")
+        self.client.refresh(index.name)
         after: list[int] | None = None
         while True:
             body: Json = {"query": {"term": {"soc.index.resent": True}}, "size": PAGE}
