@@ -51,9 +51,12 @@ class Correlating:
         """Tell the order of an event; one that is newer in nothing tells it nothing."""
         time, received = event["@timestamp"], event.get("event.created") or event["@timestamp"]
         second = received[:19]
-        if second > self._second:
+        if second != self._second:
             self._received = micros(received)
             self._second = second
+            if self._order.turned_back(self._received):
+                self._correlator.forget(self._order.watermark)
+                self._newest = ""
         elif time <= self._newest:
             return
         self._order.saw(micros(time), self._received)

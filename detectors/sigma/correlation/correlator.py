@@ -70,6 +70,11 @@ class Correlator:
             state = min(self._closing, key=_due)
             yield from self._close(state, (state.due or 0) + 1)
 
+    def forget(self, after: int) -> None:
+        """Forget the groups that counted something after this time: the clock had been ahead."""
+        for state in self._states:
+            state.forget(after)
+
     def _close(self, state: State, before: int) -> Iterator[Finding]:
         for result in list(state.close(before)):
             yield from self._told(result)

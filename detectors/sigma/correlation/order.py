@@ -31,6 +31,7 @@ class Order:
         self.watermark = 0
         self._newest = 0
         self._received = 0
+        self._lower: int | None = None
         self._steps: deque[tuple[int, int]] = deque()
         self._held: list[tuple[int, str, str, int, Match]] = []
         self._serial = 0
@@ -49,6 +50,25 @@ class Order:
         """Note an event's time and receipt, whether a rule matched it or not; time goes on."""
         self.note(time, received)
         self._move(self._received)
+
+    def turned_back(self, received: int) -> bool:
+        """Tell whether receipts of one clock show that it was ahead before; then time begins anew.
+
+        They do when they lie before the latest one by more than the lateness, and go on so for as
+        long. Else nothing would be released until the clock is where it had been.
+        """
+        if received + self.lateness >= self._received:
+            self._lower = None
+            return False
+        self._lower = received if self._lower is None else min(received, self._lower)
+        if received - self._lower < self.lateness:
+            return False
+        self._lower, self._received = None, received
+        while self._steps and self._steps[-1][0] > received // _STEP:
+            self._steps.pop()
+        self._newest = self._steps[-1][1] if self._steps else min(self._newest, received)
+        self.watermark = min(self.watermark, received - self.lateness)
+        return True
 
     def note(self, time: int, received: int) -> None:
         """Take note of an event's time and receipt; `reach` says when time goes on."""

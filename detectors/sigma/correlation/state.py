@@ -226,6 +226,14 @@ class State:
                 return
             self._forget(key)
 
+    def forget(self, after: int) -> None:
+        """Forget the groups that counted something, or whose window opened, after this time."""
+        for key in [key for key, group in self._groups.items() if group.at > after]:
+            self._forget(key)
+        for key, entries in list(self._hidden.items()):
+            if any(entry.time > after for entry in entries.values()):
+                del self._hidden[key]
+
     def _forget(self, key: str) -> _Group:
         group = self._groups.pop(key)
         self._entries -= len(group.tally)
