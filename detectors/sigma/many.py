@@ -2,7 +2,7 @@
 
 A rule may list ten thousand values and an event be a megabyte long: looking for one value after the
 other would take seconds. What is left is tried as ever, and fails at the value's beginning or end
-or fits: only patterns with `?` or `windash` may have to be searched to fail.
+or fits.
 """
 
 import heapq
@@ -33,7 +33,7 @@ def any_of(globs: tuple[Glob, ...]) -> Callable[[str], bool]:
     def fits(text: str) -> bool:
         if any(glob.matches(text) for glob in unsure):
             return True
-        return any(globs[place].matches(text) for place in sequences.found_in(_bytes(text)))
+        return any(globs[place].matches(text) for place in sequences.found_in(text))
 
     return fits
 
@@ -79,18 +79,14 @@ class _Searches:
 
 
 def _found(sequences: Sequences, text: str) -> Iterator[int]:
-    yield from sorted(sequences.found_in(_bytes(text)))
+    yield from sorted(sequences.found_in(text))
 
 
 def _sequences(globs: dict[int, Glob]) -> Sequences:
-    """Return the texts of patterns in their order: whatever fits has all of them, one by one."""
-    return Sequences({place: map(_bytes, glob.literals) for place, glob in globs.items()})
+    """Return what stands between the `*` of patterns: whatever fits has all of it, one by one."""
+    return Sequences({place: tuple(glob.segments) for place, glob in globs.items()})
 
 
 @lru_cache(maxsize=64)
 def _searches(same: _Same) -> _Searches:
     return _Searches(same.patterns)
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")

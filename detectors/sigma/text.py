@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from itertools import accumulate
 from typing import Final
 
 
@@ -72,7 +73,7 @@ def joined(tokens: Iterable[Token]) -> tuple[Token, ...]:
 class Segment:
     """A stretch of a pattern without `*`: it has a fixed length."""
 
-    __slots__ = ("length", "literal", "regex")
+    __slots__ = ("_texts", "length", "literal", "regex")
 
     def __init__(self, tokens: Iterable[Token]) -> None:
         tokens = tuple(tokens)
@@ -80,11 +81,27 @@ class Segment:
         self.literal = "".join(texts)
         self.length = len(self.literal) + len(tokens) - len(texts)
         self.regex: re.Pattern[str] | None = None
+        self._texts: tuple[tuple[str, int], ...] = ()
         if len(tokens) != len(texts):
             # No quantifier inside: the search is bounded by length of text x length of pattern.
             parts = (re.escape(t) if isinstance(t, str) else _CLASSES[t] for t in tokens)
             self.regex = re.compile("".join(parts))
             self.literal = max(texts, key=len, default="")
+            runs = joined(DASHES[0] if t is Wild.DASH else t for t in tokens)
+            ends = accumulate(len(t) if isinstance(t, str) else 1 for t in runs)
+            self._texts = tuple(
+                (t, end) for t, end in zip(runs, ends, strict=True) if isinstance(t, str)
+            )
+
+    @property
+    def texts(self) -> tuple[tuple[str, int], ...]:
+        """Return its texts, each with the characters from the segment's beginning to its end.
+
+        Any of the five dashes is the first of them there.
+        """
+        if self.regex is None and self.literal:
+            return ((self.literal, self.length),)
+        return self._texts
 
     def at(self, text: str, position: int) -> bool:
         """Tell whether the segment stands at this position."""
@@ -118,11 +135,9 @@ class Glob:
         return only is not None and only.regex is None and not self.middle
 
     @property
-    def literals(self) -> Iterator[str]:
-        """Yield text of which all must be in whatever fits; `needle` is the longest."""
-        for part in (self.head, *self.middle, self.tail):
-            if part is not None and part.literal:
-                yield part.literal
+    def segments(self) -> Iterator[Segment]:
+        """Yield what must stand in whatever fits, one behind the other."""
+        return (part for part in (self.head, *self.middle, self.tail) if part is not None)
 
     def matches(self, text: str) -> bool:
         """Tell whether the whole text fits; takes the leftmost place for each segment."""

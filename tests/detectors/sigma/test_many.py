@@ -11,11 +11,13 @@ from detectors.sigma import endings, evaluate, many, sequences
 from detectors.sigma.evaluate import holds
 from detectors.sigma.patterns import Null, Number, Pattern, Regex, Text
 from detectors.sigma.reference import Reference
+from detectors.sigma.text import DASHES, Wild, joined
 from detectors.sigma.values import Field, View
 from tests.detectors.sigma.sigma_rules import load_text, pipelines, rule
 
 CHARS = "abAß\ud800\0*?"
 TEXTS = st.text(CHARS, max_size=5)
+TOKENS = st.lists(st.sampled_from(["a", "b", "ab", "A", "ß", "é", "-", "/", *Wild]), max_size=9)
 PATTERNS = st.one_of(
     st.builds(
         lambda source, cased: Text(source, Text.of(source).tokens, cased), TEXTS, st.booleans()
@@ -25,8 +27,24 @@ PATTERNS = st.one_of(
         TEXTS,
         st.booleans(),
     ),
+    st.builds(lambda tokens, cased: Text("", joined(tokens), cased), TOKENS, st.booleans()),
     st.sampled_from([Null(), Regex("a+b"), Number("1", 1)]),
 )
+VALUES = st.one_of(TEXTS, st.text(f"abAßé\u0130{DASHES}", max_size=12))
+BOUNDS = st.fixed_dictionaries(
+    {
+        "_CHUNK": st.sampled_from([1, 2, 4]),
+        "_LONGEST": st.sampled_from([1, 2, 4]),
+        "_FEW": st.sampled_from([1, 4]),
+        "_SEARCHED": st.sampled_from([1, 5, 1_000]),
+    }
+)
+
+
+def bound(patch: pytest.MonkeyPatch, bounds: dict[str, int], deepest: int) -> None:
+    for name, size in bounds.items():
+        patch.setattr(sequences, name, size)
+    patch.setattr(endings, "DEEPEST", deepest)
 
 
 def fitting(patterns: Sequence[Pattern], field: Field) -> list[Pattern]:
@@ -36,35 +54,35 @@ def fitting(patterns: Sequence[Pattern], field: Field) -> list[Pattern]:
 
 @given(
     st.lists(PATTERNS, max_size=12).map(tuple),
-    st.one_of(TEXTS, st.lists(st.one_of(TEXTS, st.just(1)), max_size=4), st.none()),
+    st.one_of(VALUES, st.lists(st.one_of(VALUES, st.just(1)), max_size=4), st.none()),
+    BOUNDS,
     st.sampled_from([1, 2, 4]),
 )
 @example(
-    (Text.of("*a*b*"), Text.of("*?*"), Text.of("*b*a*"), Text.of("*b*"), Text.of("b*b")), "ab", 1
+    (Text.of("*a*b*"), Text.of("*?*"), Text.of("*b*a*"), Text.of("*b*"), Text.of("b*b")),
+    "ab",
+    {},
+    1,
 )
 def test_all_that_fit_are_candidates_in_their_order(
-    patterns: tuple[Pattern, ...], raw: object, size: int
+    patterns: tuple[Pattern, ...], raw: object, bounds: dict[str, int], deepest: int
 ) -> None:
     field = Field(raw)
     with pytest.MonkeyPatch.context() as patch:
-        for bound in ("_CHUNK", "_LONGEST"):
-            patch.setattr(sequences, bound, size)
-        patch.setattr(endings, "DEEPEST", size)
+        bound(patch, bounds, deepest)
         found = list(many.candidates(patterns, field))
     rest = iter(patterns)
     assert all(any(one is other for other in rest) for one in found)
     assert fitting(found, field) == fitting(patterns, field)
 
 
-@given(st.lists(PATTERNS, max_size=12), TEXTS, st.booleans(), st.sampled_from([1, 2, 4]))
+@given(st.lists(PATTERNS, max_size=12), VALUES, st.booleans(), BOUNDS, st.sampled_from([1, 2, 4]))
 def test_whether_any_fits_is_the_same(
-    patterns: list[Pattern], text: str, cased: bool, size: int
+    patterns: list[Pattern], text: str, cased: bool, bounds: dict[str, int], deepest: int
 ) -> None:
     globs = tuple(p.glob for p in patterns if isinstance(p, Text) and p.cased is cased)
     with pytest.MonkeyPatch.context() as patch:
-        for bound in ("_CHUNK", "_LONGEST"):
-            patch.setattr(sequences, bound, size)
-        patch.setattr(endings, "DEEPEST", size)
+        bound(patch, bounds, deepest)
         fits = many.any_of(globs)(text)
         many.any_of.cache_clear()
     assert fits == any(glob.matches(text) for glob in globs)
@@ -83,6 +101,15 @@ def test_what_is_nowhere_is_no_candidate() -> None:
     assert list(many.candidates(patterns, Field("no word of it" * 10_000))) == []
     text = "a" * 300_000 + "WORD 777 X" + "b" * 300_000
     assert list(many.candidates(patterns, Field(text))) == [patterns[777]]
+
+
+def test_only_what_stands_around_a_text_makes_a_candidate() -> None:
+    words = [f"word{n}" for n in range(1_000)]
+    patterns = tuple(Text.of(f"*é?{word}??x*?y*") for word in words)
+    text = "".join(f"é{word}-éé{word}--x" for word in words)
+    assert list(many.candidates(patterns, Field(f"{text}y"))) == list(patterns[:-1])
+    assert list(many.candidates(patterns, Field(f"{text}-y"))) == list(patterns)
+    assert list(many.candidates(patterns, Field("éword7--x-y" * 9))) == []
 
 
 @pytest.mark.parametrize("event", [{"F": "AxB"}, {"F": ["xx", "axxb"]}, {"F": "c"}, {"G": 1}])
