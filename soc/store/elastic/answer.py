@@ -14,7 +14,7 @@ from elastic_transport import SerializationError
 from elasticsearch import JsonSerializer
 
 _TOKEN: Final = re.compile(
-    r'(?P<text>"(?:[^"\\]++|\\.)*+")|(?P<number>-?[0-9][0-9.eE+-]*+)'
+    r'(?P<text>"[^"\\]*+(?:\\.?[^"\\]*+)*(?:"|\Z))|(?P<number>-?[0-9][0-9.eE+-]*+)'
     r"|(?P<comment>/\*.*?\*/|//[^\r\n]*+|\ufeff)",
     re.DOTALL,
 )
