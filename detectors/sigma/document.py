@@ -81,7 +81,7 @@ Value = Scalar | Sequence | Mapping
 
 
 def documents(text: str) -> Iterator[Value | DocumentError]:
-    """Yield each document of a YAML stream, or what is wrong with it.
+    """Yield each document of a YAML stream that is not empty, or what is wrong with it.
 
     A document that breaks a rule of ours costs that document; a syntax error, or a document
     beyond the bounds, also what follows it in the file.
@@ -97,7 +97,7 @@ def documents(text: str) -> Iterator[Value | DocumentError]:
         elif isinstance(event, DocumentEndEvent) and builder is not None:
             if error is not None:
                 yield error
-            elif builder.root is not None:
+            elif builder.root is not None and not _is_empty(builder.root):
                 yield builder.root
         elif builder is not None and error is None:
             try:
@@ -107,6 +107,10 @@ def documents(text: str) -> Iterator[Value | DocumentError]:
                 return
             except DocumentError as problem:
                 error = problem
+
+
+def _is_empty(root: Value) -> bool:
+    return isinstance(root, Scalar) and root.value is None
 
 
 def _events(text: str) -> Iterator[Event | DocumentError]:

@@ -24,13 +24,13 @@ _TAG: Final = re.compile(r"[a-z0-9_-]+\.[a-z0-9._-]+")
 
 
 def text(document: Mapping, key: str) -> str:
-    """Return a scalar of the document as text, empty when it is missing."""
+    """Return a scalar of the document as text, empty when it is missing or null."""
     value = document.items.get(key)
     if value is None:
         return ""
     if not isinstance(value, Scalar):
         raise DocumentError(f"{key} must be text", document.lines[key])
-    return value.text.strip()
+    return "" if value.value is None else value.text.strip()
 
 
 def required(document: Mapping, key: str, hint: str) -> str:

@@ -312,6 +312,24 @@ def test_placeholders_get_their_values(tmp_path: Path) -> None:
     assert texts == ["srv*.%plainlan", "db.%plainlan"]
 
 
+def test_null_is_as_if_the_key_were_not_there(tmp_path: Path) -> None:
+    head = "level: null\nname: ~\nauthor: null\nmodified: Null\nstatus: null\n"
+    text = rule("s: {F: x}\ncondition: s", logsource="{product: test, service: null}", head=head)
+    report = load_text(tmp_path, text)
+    assert not report.warnings
+    (found,) = report.rules
+    assert (found.info.level, found.info.author, found.info.version) == ("medium", "", "")
+    assert (found.name, found.status, str(found.logsource)) == ("", "", "test")
+    line, reason, _ = rejection(tmp_path, text.replace("title: Rule 1", "title: null"))
+    assert (line, reason) == (1, "title is missing")
+
+
+def test_an_empty_document_is_none(tmp_path: Path) -> None:
+    report = load_text(tmp_path, f"---\n---\n# nothing\n---\n{SIMPLE}---\n...\n", "# nothing")
+    assert len(report.rules) == 1
+    assert not report.rejected
+
+
 def too_deep(folder: Path) -> Path:
     """Make a folder that nobody can list, root neither: its path is longer than the system takes.
 
