@@ -19,6 +19,7 @@ from detectors.sigma.patterns import (
     Compare,
     Exists,
     FieldRef,
+    Network,
     Null,
     Number,
     Operator,
@@ -163,9 +164,22 @@ def _cidr(pattern: Pattern, line: Line) -> list[Pattern]:
     _first("cidr", line)
     source = _text(pattern, "cidr").source
     try:
-        return [Cidr(source, ipaddress.ip_network(source))]
+        return [Cidr(source, _network(source))]
     except ValueError as error:
         raise ModifierError(f"no network: {error}", "such as 10.0.0.0/8 or 2001:db8::/32") from None
+
+
+def _network(source: str) -> Network:
+    """Return a network; one of mapped addresses (::ffff:a.b.c.d) as IPv4, as addresses are."""
+    network = ipaddress.ip_network(source)
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < _MAPPED:
+        return network
+    return ipaddress.ip_network(f"{mapped}/{network.prefixlen - _MAPPED}")
+
+
+_MAPPED: Final = 96
+"""Bits before the IPv4 address in a mapped one."""
 
 
 def _exists(pattern: Pattern, line: Line) -> list[Pattern]:
