@@ -72,7 +72,12 @@ def build(document: Mapping, path: str, warn: metadata.Warn) -> Draft:
         where=f"{path}:{document.line}",
     )
     check(correlation, body, warn)
-    return Draft(correlation, path, document.line, references, _aliases(body))
+    aliases = _aliases(body)
+    for alias in aliases:
+        if alias in (*correlation.group_by, *correlation.fields):
+            continue
+        warn(body.lines["aliases"], f"neither group-by nor field uses the alias {alias!r}")
+    return Draft(correlation, path, document.line, references, aliases)
 
 
 def _kind(body: Mapping) -> Kind:

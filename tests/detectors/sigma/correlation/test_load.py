@@ -207,6 +207,7 @@ def test_an_id_is_taken_once_by_rules_and_correlations(tmp_path: Path) -> None:
         (BODIES["no percentile"], "median"),
         (GOOD + "\nfrequency: 5m", "'frequency'"),
         (GOOD.replace("{", "{field: F, "), "uses no field"),
+        (GOOD + "\ngroup-by: Who\naliases: {who: {a: User}}", "alias 'who'"),
     ],
 )
 def test_odd_correlations_are_warned_about(body: str, words: str) -> None:
