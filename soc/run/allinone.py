@@ -88,7 +88,8 @@ class Runner:
     watch: Watch | None = None
     _judge: Judge | None = None
     _retained: float | None = None
-    _tended: float | None = None
+    _tend_due: float | None = None
+    _compared: bool = False
     _followers: dict[str, Follower] = field(default_factory=dict)
     _normalisers: dict[str, Normaliser] = field(default_factory=dict)
     _passed_over: set[str] = field(default_factory=set)
@@ -212,12 +213,16 @@ class Runner:
 
     def _tend(self) -> None:
         """Have leases ended that have run out: those no kernel ends depend on it."""
-        if self._tended is None or self.now() - self._tended >= TEND_EVERY:
-            start, self._tended = self._tended is None, self.now()
-            try:
-                self.tend(start)
-            except SocError as error:  # somebody acts at the moment, or a device does not answer
-                log.warning("leases were not looked at: %s", error)
+        begun = self.now()
+        if self._tend_due is not None and begun < self._tend_due:
+            return
+        try:
+            self.tend(not self._compared)
+            self._compared = True
+        except SocError as error:  # somebody acts at the moment, or a name does not resolve yet
+            log.warning("leases were not looked at: %s", error)
+        # A device that does not answer takes a tenth of the time at most: the rest is for events.
+        self._tend_due = begun + max(TEND_EVERY, 10 * (self.now() - begun))
 
     def _reload(self) -> None:
         """Judge by the new rule set from here on, if there is one."""

@@ -201,12 +201,28 @@ def test_leases_are_looked_at_at_the_start_and_then_every_few_seconds(
 
     def tend(start: bool) -> None:
         looks.append(start)
-        if start:
+        if len(looks) == 1:
             raise Refused("somebody acts at the moment")
 
     run = runner(store, log, clock, tend=tend)
     for _ in range(20):
         run._tend()
         clock.at += timedelta(seconds=1)
-    assert looks == [True, False, False, False]
+    assert looks == [True, True, False, False]  # what failed at the start is done again
     assert caplog.text.count("somebody acts") == 1
+
+
+def test_a_device_that_does_not_answer_does_not_keep_detection_waiting(
+    store: Store, log: Path
+) -> None:
+    clock, looks = Clock(), list[datetime]()
+
+    def tend(_start: bool) -> None:
+        looks.append(clock.at)
+        clock.at += timedelta(seconds=30)
+
+    run = runner(store, log, clock, tend=tend)
+    for _ in range(600):
+        run._tend()
+        clock.at += timedelta(seconds=1)
+    assert len(looks) == 3
