@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from soc.errors import InputError, Refused, UsageError
+from soc.errors import Conflict, InputError, Refused, UsageError
 from soc.model.alert import TRANSITIONS, VERDICTS, Action, Entry, Verdict, project
 from soc.model.event import Event
 from soc.model.time import iso
@@ -71,7 +72,14 @@ def _demand(decision: Decision) -> None:
 def act(store: Store, alert: str, decision: Decision, now: datetime) -> Entry:
     """Carry out a decision and return its log entry; raises Conflict when somebody was faster."""
     log = store.workflow(alert)
-    entry = decide(log, alert, decision, now)
+    try:
+        entry = decide(log, alert, decision, now)
+    except Refused:
+        # The list may still show it as it was before: its last decision was cut short.
+        if log:
+            with suppress(Conflict):
+                store.append_workflow(log[-1], project(log))
+        raise
     store.append_workflow(entry, project([*log, entry]))
     return entry
 

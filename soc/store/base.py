@@ -281,7 +281,7 @@ class Store(Protocol):
         """Add an entry to an alert's log and replace its mutable fields by the projection.
 
         Raises Conflict when the entry's number is taken or leaves a gap, InputError when there is
-        no such alert.
+        no such alert. After a conflict the alert shows its log's last entry.
         """
         ...
 

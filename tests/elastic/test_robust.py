@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
-from soc.errors import StoreError
+from soc.alerts.triage import Decision, act, decide
+from soc.errors import Refused, StoreError
 from soc.model.event import Event, event_id
 from soc.model.time import iso
 from soc.store.elastic import ElasticStore
 from soc.store.elastic.bulk import Bulk, Item
 from soc.store.elastic.fields import SAFE_KEYWORD
 from soc.store.elastic.wire import encode
+from soc.store.elastic.work import write
 from soc.store.query import parse
 from tests.elastic.cluster import Cluster, of_node, with_init
 from tests.elastic.server import installed, single
@@ -40,6 +42,24 @@ def drained(store: ElasticStore, cursor: str | None = None) -> list[Event]:
         found += batch.events
         cursor = batch.cursor
     return found
+
+
+def test_a_decision_that_was_cut_short_shows_after_the_next_try(
+    store: ElasticStore, place: str
+) -> None:
+    found = {"@timestamp": iso(NOON), "soc.alert.id": f"019aa0000000-{place}", "rule.id": "r"}
+    store.create_alerts([found])
+    name, closing = found["soc.alert.id"], Decision("close", "lan", "benign", "the backup")
+    entry = decide([], name, closing, NOON)
+    line = {"entry": json.dumps(entry.as_dict())}
+    # The log has it, then the network or the program was gone: the alert does not show it.
+    assert write(store._client, store._names.state("workflow"), entry.id, line, None)
+    assert store.get([name], collection="alerts")[0]["soc.alert.seq"] == 0
+    with pytest.raises(Refused, match="closed"):
+        act(store, name, closing, NOON)
+    (alert,) = store.get([name], collection="alerts")
+    assert (alert["soc.alert.state"], alert["soc.alert.verdict"]) == ("closed", "benign")
+    assert len(store.workflow(name)) == 1
 
 
 def ids(store: ElasticStore, query: str) -> list[str]:
