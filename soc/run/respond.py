@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from playbooks.ports.simulated_filter import SimulatedFilter
 from playbooks.ports.smtp import MailOptions, Smtp, SmtpView
 from playbooks.ports.webhook import Webhook, WebhookOptions, WebhookView
 from playbooks.runs import open_runs
+from soc.errors import Refused
 from soc.folders import private
 from soc.model.event import Event
 from soc.model.time import iso, now
@@ -127,10 +128,22 @@ def responding(settings: Settings, clock: Clock = now) -> Iterator[Engine]:
     private(place)
     found = devices(settings, clock)
     with (
-        only_one(settings.paths.state, "playbook"),
+        _alone(settings.paths.state),
         Journal(place, node_key(settings.paths.state)) as journal,
     ):
         yield Engine(journal, guard(settings), found.views, found.ports(), clock)
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(only_one(state, "playbook"))
+        except Refused as error:
+            # It may be `soc run` that ends a lease, or a colleague: nobody to be killed.
+            error.hint = "it is over in moments: try again; soc playbook status"
+            raise
+        yield
 
 
 def reconcile(engine: Engine, actor: str) -> list[Drift]:

@@ -126,6 +126,15 @@ LOCK = Claim(
 )
 
 
+def test_who_comes_second_is_told_to_wait_and_not_to_kill(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    with only_one(tmp_path / "state", "playbook"):
+        second = run(tmp_path, "playbook", "resume")
+    assert second.code == 6
+    assert "try again" in second.err
+    assert "kill" not in second.err
+
+
 def test_an_undo_that_fails_says_why(tmp_path: Path) -> None:
     key = node_key(tmp_path / "state")
     with Journal(tmp_path / "state" / "playbooks", key) as journal, journal.write() as writer:
