@@ -71,17 +71,25 @@ def _demand(decision: Decision) -> None:
 
 def act(store: Store, alert: str, decision: Decision, now: datetime) -> Entry:
     """Carry out a decision and return its log entry; raises Conflict when somebody was faster."""
+    entries = check(store, alert, decision, now)
+    store.append_workflow(entries[-1], project(entries))
+    return entries[-1]
+
+
+def check(store: Store, alert: str, decision: Decision, now: datetime) -> Sequence[Entry]:
+    """Return an alert's log with the entry that would carry out a decision.
+
+    Raises what `decide` raises.
+    """
     log = store.workflow(alert)
     try:
-        entry = decide(log, alert, decision, now)
+        return [*log, decide(log, alert, decision, now)]
     except Refused:
         # The list may still show it as it was before: its last decision was cut short.
         if log:
             with suppress(Conflict):
                 store.append_workflow(log[-1], project(log))
         raise
-    store.append_workflow(entry, project([*log, entry]))
-    return entry
 
 
 def find(store: Store, wanted: str) -> Event:

@@ -243,12 +243,16 @@ def _actor(name: str | None) -> str:
 
 
 def _act(wanted: Sequence[str], decision: "Decision", store: str | None) -> None:
-    from soc.alerts.triage import act, find
+    from soc.alerts.triage import act, check, find
     from soc.model.time import now
 
     with opened(store) as found:
-        # All ids are looked up first, so that a mistyped one changes nothing at all.
-        for alert in [find(found, one) for one in wanted]:
+        # All are looked up first, so that a mistyped one, or one that is closed already, changes
+        # nothing at all.
+        alerts = {alert["soc.alert.id"]: alert for alert in (find(found, one) for one in wanted)}
+        for name in alerts:
+            check(found, name, decision, now())
+        for alert in alerts.values():
             entry = act(found, alert["soc.alert.id"], decision, now())
             note(
                 _("{id} {rule}: {before} -> {after}").format(
