@@ -88,7 +88,7 @@ class Engine(Holder):
     def abandon(self, run: str, actor: str) -> tuple[Report, list[tuple[Claim, str]]]:
         """End a run where it stands and take back all that it put in force.
 
-        Returns how it stands then, and what did not end, each with its trouble.
+        Returns how it stands then, and what did not end or is held by others, each with why.
         """
         history = list(self.journal.records(run))
         started_by(history, run)
@@ -97,8 +97,8 @@ class Engine(Holder):
                 writer.record(
                     "run.finished", run, self.clock(), status="failed", detail=f"undone by {actor}"
                 )
-        troubles = [(claim, trouble) for claim, trouble in self.undo(run, actor) if trouble]
-        return self.status(run), troubles
+        ended = [(one, trouble or self.still_held(one)) for one, trouble in self.undo(run, actor)]
+        return self.status(run), [(claim, why) for claim, why in ended if why]
 
     def status(self, run: str) -> Report:
         """Return how a run stands; raise InputError when there is none."""

@@ -75,6 +75,14 @@ class Holder:
                 ended.append((self.ledger.get(claim.key), str(error)))
         return ended
 
+    def still_held(self, claim: Claim) -> str:
+        """Return who else holds what a claim held, "" when nobody does."""
+        others = [one for one in self.ledger.holders(claim.resource) if one.key != claim.key]
+        if not others:
+            return ""
+        longest = max(others, key=lambda one: one.until)
+        return f"still held by run {longest.run} until {longest.until}"
+
     def extend(self, claim: Claim, seconds: int, actor: str) -> Claim:
         """Hold for this many seconds from now; raise Refused, or StoreError when it failed."""
         verb, now = self._verb(claim.action), self.clock()

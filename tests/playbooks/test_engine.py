@@ -148,7 +148,8 @@ def test_two_runs_may_hold_one_address_and_the_last_lets_go(tmp_path: Path, firs
     machine.run(SIMPLE)
     machine.run(SIMPLE.replace("600", "3600"), run="run-2")
     second = "run-2" if first == "run-1" else "run-1"
-    machine.engine.undo(first, "lan")
+    _, ((claim, why),) = machine.engine.abandon(first, "lan")
+    assert (claim.target, f"still held by run {second}" in why) == (ADDRESS, True)
     assert machine.blocked() == [ADDRESS]
     machine.clock.turn(900)
     assert machine.blocked() == ([ADDRESS] if second == "run-2" else [])

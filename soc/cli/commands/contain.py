@@ -113,6 +113,8 @@ def release(
         for claim in [engine.ledger.get(key) for key in keys]:
             engine.release(claim, person())
             note(_("{resource} is released").format(resource=claim.resource))
+            if others := engine.still_held(claim):
+                note(f"{claim.resource}: {others}")
 
 
 @app.command()
