@@ -1,6 +1,11 @@
 """`soc playbook`, `soc contain`, `soc audit` as a person uses them, on a simulated filter."""
 
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -124,6 +129,45 @@ LOCK = Claim(
     since=iso(now() - timedelta(hours=9)),
     until=iso(now() - timedelta(hours=1)),
 )
+
+
+NFT = """\
+#!/bin/sh
+case "$*" in
+*list*) echo '{"nftables": []}' ;;
+*) touch changing; exec sleep 60 ;;
+esac
+"""
+
+
+def test_ctrl_c_in_the_middle_says_how_to_go_on_or_back(tmp_path: Path) -> None:
+    (tmp_path / "nft").write_text(NFT, "utf-8")
+    (tmp_path / "nft").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    real = {"SOC_PLAYBOOKS__PACKET_FILTER": "nft", "PATH": path}
+    plan = run(tmp_path, "playbook", "plan", NAME, *INPUT, **real).documents[0]
+    argv = ("playbook", "run", NAME, *INPUT, "--apply", "--plan", plan["hash"])
+    running = subprocess.Popen(
+        [sys.executable, "-m", "soc", *argv],
+        cwd=tmp_path,
+        env=os.environ
+        | real
+        | {"HOME": str(tmp_path), "SOC_PATHS__STATE": str(tmp_path / "state")},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with running:
+        deadline = time.monotonic() + 30  # a busy machine starts a program slowly
+        while not (tmp_path / "changing").exists():
+            assert running.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does: the child gets it too
+        _, said = running.communicate(timeout=30)
+    (open_run,) = run(tmp_path, "playbook", "status").documents
+    assert open_run["status"] == "open"
+    assert f"soc playbook resume {open_run['run']}" in said
 
 
 def test_who_comes_second_is_told_to_wait_and_not_to_kill(tmp_path: Path) -> None:

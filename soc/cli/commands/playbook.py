@@ -210,7 +210,12 @@ def run(
     origin = Origin(person(), reason, _alert_id(alert, store))
     with responding(config) as engine:
         _reconciled(engine)
-        report = engine.start(run_id, found.playbook, found.inputs, found.hash, origin)
+        try:
+            report = engine.start(run_id, found.playbook, found.inputs, found.hash, origin)
+        except BaseException:  # Ctrl-C too: what was begun must not be forgotten
+            if any(engine.journal.records(run_id)):
+                note(_("cut short: soc playbook resume {run}, or undo {run}").format(run=run_id))
+            raise
     _show_reports([report], chosen, output)
     note(_("to take it back: soc playbook undo {run}").format(run=run_id))
     if report.status != "done":
