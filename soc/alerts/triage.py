@@ -65,6 +65,8 @@ def _demand(decision: Decision) -> None:
     if decision.action == "close" and decision.verdict not in VERDICTS:
         known = ", ".join(VERDICTS)
         raise UsageError("closing an alert needs a verdict", hint=f"--verdict, one of {known}")
+    if decision.action == "assign" and not decision.owner.strip():
+        raise UsageError("an alert is given to somebody", hint="--to NAME")
     if decision.action in ("close", "reopen", "note") and not decision.reason.strip():
         raise UsageError(f"{decision.action} needs words for those who read later", hint="--reason")
 

@@ -50,6 +50,7 @@ def test_a_note_changes_no_state() -> None:
         Decision("close", "lan", None, "reason"),
         Decision("close", "lan", "benign", "  "),
         Decision("close", "lan", "nonsense", "reason"),  # type: ignore[arg-type]
+        Decision("assign", "lan", owner=" "),
         Decision("reopen", "lan"),
         Decision("note", "lan"),
     ],
