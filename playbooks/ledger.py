@@ -116,7 +116,7 @@ class Ledger:
         """Return a claim by its key or the beginning of it; raise InputError."""
         rows = self._connection.execute(
             "SELECT body FROM claims WHERE ?1 <> '' AND substr(key, 1, length(?1)) = ?1 LIMIT 2",
-            (key,),
+            (key if key.isascii() else "",),
         ).fetchall()
         if len(rows) != 1:
             message = "no claim has this key" if not rows else "several claims begin with this key"

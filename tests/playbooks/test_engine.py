@@ -400,10 +400,11 @@ def test_an_empty_name_means_no_run_and_no_claim(tmp_path: Path) -> None:
         with suppress(InputError):
             taking("", "lan")
         assert machine.blocked() == [ADDRESS]
-    with pytest.raises(InputError, match="no run"):
-        machine.engine.resume("")
-    with pytest.raises(InputError, match="no claim"):
-        machine.engine.ledger.get("")
+    for nobody in ("", "\udcff"):
+        with pytest.raises(InputError, match="no run"):
+            machine.engine.resume(nobody)
+        with pytest.raises(InputError, match="no claim"):
+            machine.engine.ledger.get(nobody)
 
 
 def test_a_device_that_does_not_answer_fills_no_journal(tmp_path: Path) -> None:
