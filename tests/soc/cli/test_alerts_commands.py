@@ -1,11 +1,9 @@
-"""`soc alerts ack|close|...`: who decides, and what of several alerts is decided."""
+"""`soc alerts ack|close|...`: what of several alerts is decided."""
 
-import os
 from pathlib import Path
 
 import pytest
 
-from soc.cli.common import login
 from soc.model.event import Event
 from soc.store.sqlite import SqliteStore
 from tests.command import soc
@@ -22,13 +20,6 @@ def alerts(home: Path) -> SqliteStore:
 
 def states(store: SqliteStore) -> list[str]:
     return [one["soc.alert.state"] for one in store.get(IDS, collection="alerts")]
-
-
-def test_whoever_has_no_name_is_known_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os, "getuid", lambda: 3_999_999)
-    assert login() == "uid 3999999"
 
 
 @pytest.mark.slow
