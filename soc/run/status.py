@@ -16,13 +16,17 @@ from soc.model.time import iso
 NAME: Final = "collector.json"
 EVERY: Final = 1.0
 """Seconds between two writings."""
+_PARTS: Final = frozenset(
+    ("at", "dead_letters", "events", "settled", "spool", "trouble", "trouble_since")
+)
 NOT_TAKEN: Final = ("refused", "dropped")
 """What counts of records begin with that arrived and went no further; the reason follows."""
 
 
 def write(state: Path, figures: Mapping[str, Any], now: datetime) -> None:
     """Renew the file, whole or not at all; a full disk leaves the one before."""
-    text = json.dumps({"pid": os.getpid(), "at": iso(now), **figures})
+    pid = os.getpid()
+    text = json.dumps({"pid": pid, "began": _began(pid), "at": iso(now), **figures})
     scratch = state / f".{NAME}"
     with suppress(OSError):
         scratch.write_text(text)
@@ -33,7 +37,9 @@ def read(state: Path) -> dict[str, Any] | None:
     """Return what the collector last wrote, None when it never ran; raises InputError."""
     try:
         found: dict[str, Any] = json.loads((state / NAME).read_text())
-        found["running"] = _alive(int(found["pid"]))
+        found["running"] = _alive(int(found["pid"]), str(found.get("began", "")))
+        if missing := _PARTS - found.keys():
+            raise KeyError(*missing)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -93,11 +99,21 @@ def wrong(figures: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _alive(pid: int) -> bool:
+def _alive(pid: int, began: str) -> bool:
+    """Tell whether the process runs; after a reboot another one may have its number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    now = _began(pid)
+    return not began or not now or now == began
+
+
+def _began(pid: int) -> str:
+    """Return when a process began, in ticks since the boot; nothing where that is not told."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, ValueError, IndexError):
+        return ""

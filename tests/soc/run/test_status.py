@@ -1,10 +1,17 @@
 """The books of a collector: an account for each input, and what does not balance is said."""
 
+import os
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from soc.errors import InputError
+from soc.run import status
 from soc.run.status import accounts, wrong
+
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 def figures(**changed: Any) -> dict[str, Any]:
@@ -69,3 +76,22 @@ def test_each_input_has_its_account() -> None:
 )
 def test_what_does_not_balance_is_said(changed: dict[str, Any], said: str) -> None:
     assert any(said in text for text in wrong(figures(**changed)))
+
+
+def test_another_process_with_its_number_is_not_the_collector(tmp_path: Path) -> None:
+    told = figures() | {"dead_letters": 0, "trouble": "", "trouble_since": ""}
+    status.write(tmp_path, told, NOON)
+    found = status.read(tmp_path)
+    assert found is not None
+    assert found["running"]
+    path = tmp_path / status.NAME
+    path.write_text(path.read_text().replace(f'"pid": {os.getpid()}', f'"pid": {os.getppid()}'))
+    found = status.read(tmp_path)
+    assert found is not None
+    assert not found["running"]
+
+
+def test_a_status_that_lacks_something_is_told(tmp_path: Path) -> None:
+    status.write(tmp_path, {}, NOON)
+    with pytest.raises(InputError, match="cannot be read"):
+        status.read(tmp_path)
