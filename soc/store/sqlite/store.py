@@ -8,7 +8,7 @@ atomically. `state.db` holds alerts, workflow, leases, checkpoints and the catal
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -191,10 +191,16 @@ class SqliteStore:
         return work.save_checkpoint(self._state, checkpoint)
 
     def retain(self, policy: base.Retention, *, now: datetime) -> list[str]:
-        """Drop whole days, oldest first, never the newest file of a series."""
-        oldest = now.astimezone(UTC).date() - timedelta(days=policy.days or 0)
+        """Drop whole days, oldest first, never the newest file of a series.
+
+        Age counts back from the newest day at most: a machine that comes up with a clock years
+        ahead must not drop what it has.
+        """
         with self._lock.held():
             days = self._catalogue.days()
+            newest = max((day.date for day in days), default=date.max)
+            today = min(now.astimezone(UTC).date(), newest)
+            oldest = today - timedelta(days=policy.days or 0)
             final = [day for day in days if any(_follows(other, day) for other in days)]
             final.sort(key=lambda day: day.day)
             gone = [day for day in final if policy.days is not None and day.date < oldest]

@@ -32,6 +32,17 @@ def test_a_lagging_clock_appends_to_the_newest_day(
     assert store.tail(cursor).events == [make(2)]
 
 
+def test_a_clock_years_ahead_drops_nothing(
+    folder: Path, store: SqliteStore, noon: datetime, make: Make
+) -> None:
+    for day in range(3):
+        store.append([make(day)], now=noon + day * DAY)
+    assert store.retain(Retention(days=30), now=noon + 3650 * DAY) == []
+    assert len(everything(store)) == 3
+    store.append([make(40)], now=noon + 40 * DAY)
+    assert len(store.retain(Retention(days=30), now=noon + 40 * DAY)) == 3
+
+
 def test_positions_survive_a_crash_between_two_days(
     folder: Path, store: SqliteStore, noon: datetime, make: Make
 ) -> None:
