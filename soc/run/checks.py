@@ -65,7 +65,7 @@ def examine(sources: Sources, now: datetime) -> Iterator[Check]:
     yield from _guarded("store", lambda: _store(settings))
     yield from _guarded("parked", lambda: _parked(settings))
     yield from _guarded("inputs", lambda: _inputs(settings))
-    yield from _guarded("collector", lambda: _collector(settings.paths.state))
+    yield from _guarded("collector", lambda: _collector(settings.paths.state, now))
 
 
 def _guarded(name: str, check: Callable[[], Checks]) -> Iterator[Check]:
@@ -294,7 +294,7 @@ def _inputs(settings: Settings) -> Checks:
             yield Check("inputs", "ok", f"{entry.path}: {count}, {entry.zone}")
 
 
-def _collector(state: Path) -> Checks:
+def _collector(state: Path, now: datetime) -> Checks:
     """The books of the collector, what waits, and what was refused; nothing where none ran."""
     from soc.run import status
 
@@ -303,6 +303,9 @@ def _collector(state: Path) -> Checks:
         return
     for text in status.wrong(found):
         yield Check("collector", "failure", text, _("keep the spool and report this"))
+    if status.silent(found, now):
+        text = _("the collector runs, but tells nothing since {at}").format(at=found["at"])
+        yield Check("collector", "failure", text, _("restart it; see to the disk: dmesg"))
     if found["trouble"]:
         yield Check("collector", "failure", found["trouble"], "soc collect status")
     for name, known in found.get("closed", {}).items():

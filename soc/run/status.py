@@ -16,6 +16,8 @@ from soc.model.time import iso
 NAME: Final = "collector.json"
 EVERY: Final = 1.0
 """Seconds between two writings."""
+LATE: Final = 60.0
+"""Seconds without a writing after which a process that is there does not work."""
 _PARTS: Final = frozenset(
     ("at", "dead_letters", "events", "settled", "spool", "trouble", "trouble_since")
 )
@@ -49,6 +51,15 @@ def read(state: Path) -> dict[str, Any] | None:
             hint="it is written anew by soc collect run",
         ) from error
     return found
+
+
+def silent(found: Mapping[str, Any], now: datetime) -> bool:
+    """Tell whether the collector is there and says nothing: it is stopped, or its disk hangs."""
+    try:
+        at = datetime.fromisoformat(found["at"])
+    except (TypeError, ValueError):
+        return True
+    return bool(found["running"]) and (now - at).total_seconds() > LATE
 
 
 def accounts(figures: Mapping[str, Any]) -> dict[str, dict[str, int]]:

@@ -19,11 +19,12 @@ def command(
     For each input, in records: arrived = received + refused + dropped (by reason), and
     received = settled + left (pending in the spool, or lost there); then where the events are:
     emitted = stored + there already + dead letters + queued. Exits with 1 when something does not
-    balance, or a dataset or nothing at all can be sent.
+    balance, a dataset or nothing at all can be sent, or the collector is there and does not work.
 
     \b
     Example: soc collect status
     """
+    from soc.model.time import now
     from soc.run import status
 
     state = settings().paths.state
@@ -42,6 +43,8 @@ def command(
         note(_("the books do not balance: {what}").format(what=text))
     if not found["running"]:
         note(_("the collector does not run; as of {at}").format(at=found["at"]))
+    if silent := status.silent(found, now()):
+        note(_("the collector runs, but tells nothing since {at}").format(at=found["at"]))
     if found["trouble"]:
         note(
             _("not sending since {since}: {why}").format(
@@ -62,7 +65,7 @@ def command(
         note(_kept(found["spool"]))
     if found["spool"]["problem"]:
         note(_("not receiving: {why}").format(why=found["spool"]["problem"]))
-    if wrong or closed or found["trouble"] or found["spool"]["problem"]:
+    if wrong or closed or silent or found["trouble"] or found["spool"]["problem"]:
         raise typer.Exit(Exit.FINDINGS)
 
 

@@ -1,7 +1,7 @@
 """The books of a collector: an account for each input, and what does not balance is said."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,17 @@ def test_another_process_with_its_number_is_not_the_collector(tmp_path: Path) ->
     found = status.read(tmp_path)
     assert found is not None
     assert not found["running"]
+
+
+def test_a_collector_that_is_there_and_says_nothing_is_no_working_one(tmp_path: Path) -> None:
+    told = figures() | {"dead_letters": 0, "trouble": "", "trouble_since": ""}
+    status.write(tmp_path, told, NOON)
+    found = status.read(tmp_path)
+    assert found is not None
+    assert not status.silent(found, NOON + timedelta(seconds=status.LATE))
+    assert status.silent(found, NOON + timedelta(seconds=status.LATE + 1))
+    found["running"] = False
+    assert not status.silent(found, NOON + timedelta(days=1))
 
 
 def test_a_status_that_lacks_something_is_told(tmp_path: Path) -> None:
