@@ -17,8 +17,10 @@ from soc.store.elastic.wire import encode
 from soc.store.query import parse
 from tests.command import soc
 from tests.elastic.cluster import Cluster
+from tests.elastic.test_cli import master
 from tests.elastic.test_robust import an_event, drained
 
+__all__ = ["master"]
 pytestmark = [pytest.mark.elastic, pytest.mark.slow]
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -87,6 +89,24 @@ def test_retention_by_command_turns_with_an_admins_key_only(
     assert "may not do this" in said
     code, said = run("admin")
     assert code == 0, said
+
+
+def test_what_fills_a_disk_is_dropped_though_nothing_can_be_written(
+    cluster: Cluster, place: str, master: Mapping[str, str], tmp_path: Path
+) -> None:
+    """A full disk has every index blocked, also the one that the days are written to."""
+    store = cluster.store(place)
+    begun = now() - timedelta(days=3)
+    for day in range(3):
+        store.append([an_event(day)], now=begun + timedelta(days=day))
+    store.close()
+    assert len(backing(cluster, place)) == 3
+    block = {"index.blocks.read_only_allow_delete": True}
+    cluster.ask("PUT", f"/*{place}*/_settings?expand_wildcards=all", block)
+    limits = {"SOC_RETENTION__DAYS": "1"}
+    ran = soc("store", "retention", "--apply", home=tmp_path, environ={**master, **limits})
+    assert ran.code == 5  # today's index could not be begun
+    assert len(backing(cluster, place)) == 1
 
 
 def test_migrating_twice_and_from_two_places_at_once(

@@ -43,13 +43,14 @@ def command(
         note(_("what goes beyond {limits} would be dropped: --apply").format(limits=limits))
         return
     with opened(store) as found:
+        gone = found.retain(policy, now=now())
+        for name in gone:
+            note(_("dropped {name}").format(name=name))
+        note(
+            ngettext("{n} day of events dropped", "{n} days of events dropped", len(gone)).format(
+                n=len(gone)
+            )
+        )
+        # Last: on a full disk, or beside the most shards there may be, nothing begins before that.
         for name in found.tend(now()) if hasattr(found, "tend") else ():
             note(_("{name} is begun").format(name=name))
-        gone = found.retain(policy, now=now())
-    for name in gone:
-        note(_("dropped {name}").format(name=name))
-    note(
-        ngettext("{n} day of events dropped", "{n} days of events dropped", len(gone)).format(
-            n=len(gone)
-        )
-    )
