@@ -117,6 +117,35 @@ def test_what_beats_wrote_is_judged(beats: ElasticStore) -> None:
     assert evidence["winlog.event_data.CommandLine"] == ATTACK
 
 
+def test_the_evidence_of_a_program_that_names_its_events_is_found(
+    cluster: Cluster, store: ElasticStore, place: str
+) -> None:
+    """As modules of Filebeat do: `event.id` is the source's, the `_id` is the server's."""
+    named = [winlogbeat(n, ATTACK) | {"event": {"code": "4688", "id": f"Okta-{n}"}} for n in (1, 2)]
+    bulk(cluster, f"logs-soc.x-{place}", named)
+    cluster.ask("POST", f"/logs-soc.*-{place}/_refresh")
+    found = store.get(["Okta-2", "okta-1", "Okta-1"])
+    assert [one["winlog.record_id"] for one in found] == [1002, 1001]
+
+
+def test_events_of_one_millisecond_without_an_id_are_on_one_page_each(
+    cluster: Cluster, store: ElasticStore, place: str
+) -> None:
+    """A batch that was stamped at once: backfill and `soc hunt` go through it page by page."""
+    for stream in ("a", "b"):
+        same = [filebeat(0, f"{stream}{n}") for n in range(8)]
+        bulk(cluster, f"logs-soc.{stream}-{place}", same)
+    cluster.ask("POST", f"/logs-soc.*-{place}/_refresh")
+    seen: list[str] = []
+    after = None
+    while True:
+        page = store.search(parse("*"), limit=3, after=after)
+        seen += [one["message"] for one in page.events]
+        if (after := page.next) is None:
+            break
+    assert sorted(seen) == sorted(f"{stream}{n}" for stream in "ab" for n in range(8))
+
+
 def test_a_dashboards_question(cluster: Cluster, beats: ElasticStore, place: str) -> None:
     """The body that a lens chart over a data view sends, written by hand."""
     body = {

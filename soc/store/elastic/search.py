@@ -1,6 +1,6 @@
 """Searching and counting: the server proposes, and counts what needs no second look.
 
-Pages are sorted by @timestamp (milliseconds) and id, and go on behind the last one, so that
+Pages are sorted by @timestamp (milliseconds), id and place, and go on behind the last one, so that
 documents that arrive in between disturb nothing. A scan reads a point in time to its end.
 """
 
@@ -102,6 +102,8 @@ class Search:
         sort: list[Json] = [
             {"@timestamp": {"order": "desc", "format": "epoch_millis"}},
             {f"{identity}.exact": {"order": "desc"}},
+            {"_index": {"order": "desc"}},  # these two for events of others, which have no id
+            {"_seq_no": {"order": "desc"}},
         ]
         size = min(limit, MOST)
         while len(found) < limit:
@@ -180,8 +182,8 @@ def _read(cursor: str | None) -> list[Any] | None:
     if cursor is None:
         return None
     try:
-        at, identity = orjson.loads(cursor)
-        return [int(at), None if identity is None else str(identity)]
+        at, identity, index, number = orjson.loads(cursor)
+        return [int(at), None if identity is None else str(identity), str(index), int(number)]
     except (ValueError, TypeError):
         hint = "pass `next` of the page before"
         raise UsageError("not a cursor of this store", hint=hint) from None

@@ -7,7 +7,7 @@ written itself it sees at once.
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +20,7 @@ from soc.store import base
 from soc.store.elastic import alerts, versions, work
 from soc.store.elastic import shards as shards_of
 from soc.store.elastic.bulk import ATTEMPTS, Bulk, Item
-from soc.store.elastic.client import Client
+from soc.store.elastic.client import Client, Json
 from soc.store.elastic.looks import Look
 from soc.store.elastic.names import Names, document_id
 from soc.store.elastic.probe import Capabilities, probe
@@ -194,15 +194,26 @@ class ElasticStore:
         found: dict[str, Event] = {}
         wanted = {document_id(one): one for one in ids}
         index = self._names.events if collection == "events" else self._names.alerts
-        names = list(wanted)
-        for start in range(0, len(names), PAGE):
-            part = names[start : start + PAGE]
-            # Twice as many: an id can stand on both sides of a rollover; the first one counts.
-            body = {"query": {"ids": {"values": part}}, "size": 2 * PAGE}
-            hits = self._client.search(index, body)
-            for hit in sorted(hits, key=lambda hit: str(hit["_index"]), reverse=True):
-                found[wanted[hit["_id"]]] = decode(hit["_source"], hit["_id"])
+        for hit in self._hits(index, lambda part: {"ids": {"values": part}}, list(wanted)):
+            found[wanted[hit["_id"]]] = decode(hit["_source"], hit["_id"])
+        if collection == "events" and (others := _plain(ids, found)):
+            # Some programs name their events and leave the `_id` to the server.
+            named: dict[str, Event] = {}
+            for hit in self._hits(index, lambda part: {"terms": {"event.id": part}}, others):
+                event = decode(hit["_source"], hit["_id"])
+                named[event["event.id"]] = event
+            found = named | found
         return [found[one] for one in ids if one in found]
+
+    def _hits(
+        self, index: str, query: Callable[[list[str]], Json], names: Sequence[str]
+    ) -> Iterator[Json]:
+        """Yield what has these names, the first of several copies last."""
+        for start in range(0, len(names), PAGE):
+            # Twice as many: an id can stand on both sides of a rollover; the first one counts.
+            body = {"query": query(list(names[start : start + PAGE])), "size": 2 * PAGE}
+            hits = self._client.search(index, body)
+            yield from sorted(hits, key=lambda hit: str(hit["_index"]), reverse=True)
 
     def aggregate(
         self,
@@ -301,6 +312,11 @@ class ElasticStore:
     def close(self) -> None:
         """Give back connections; the store must not be used afterwards."""
         self._client.raw.close()
+
+
+def _plain(ids: Sequence[str], found: Mapping[str, Event]) -> list[str]:
+    """Return the ids that were not found and that an event of another program can have."""
+    return [one for one in ids if one not in found and document_id(one) == one]
 
 
 def _closed(documents: Sequence[Event], outcomes: Sequence[base.Verdict | Item]) -> dict[str, str]:
