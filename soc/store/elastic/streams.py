@@ -19,6 +19,9 @@ PAGE: Final = 1_000
 FULL: Final = "50gb"
 """A shard this big is not added to: the usual advice of those who run clusters."""
 
+HEAVY: Final = 250_000
+"""Bytes of a document, where nothing is known of them."""
+
 
 class Streams:
     """The data streams of one environment."""
@@ -30,6 +33,8 @@ class Streams:
         self._known: dict[str, list[Backing]] = {}
         self._extents: dict[str, tuple[str, str]] = {}
         self._may_read = True
+        self.heavy = HEAVY
+        """Bytes of a document, as those were that the tail read last."""
 
     def begin(self, stream: str, today: date) -> None:
         """See to it that a stream writes into an index that was begun today or later.

@@ -14,16 +14,18 @@ from typing import Any, Final
 
 import orjson
 
-from soc.errors import UsageError
+from soc.errors import StoreError, UsageError
 from soc.model.event import Event
 from soc.store.elastic.client import Client, Json
 from soc.store.elastic.names import Backing
-from soc.store.elastic.streams import Streams
+from soc.store.elastic.streams import HEAVY, Streams
 from soc.store.elastic.wire import decode, resent
 
 Cursor = dict[str, dict[str, int]]
 TOGETHER: Final = 16
 MOST: Final = 10_000
+BUDGET: Final = 64_000_000
+"""Bytes of documents that are read at once, about."""
 _HISTORY: Final = "commit.user_data.history_uuid"
 _WANTED: Final = ",".join(
     f"indices.*.shards.*.{part}" for part in ("routing.primary", "seq_no", _HISTORY)
@@ -50,21 +52,55 @@ def pieces(
     client: Client, streams: Streams, shards: Sequence[Shard], position: Cursor, limit: int
 ) -> Iterator[tuple[Shard, list[Event]]]:
     """Yield up to `limit` events behind a position by shard, and move the position."""
-    room = limit
+    room, budget = limit, BUDGET
     refreshed: set[str] = set()
-    while room > 0:
+    while room > 0 and budget > 0:
         waiting = left(shards, position)
         if not waiting:
             return
         turn = waiting[: min(TOGETHER, room)]
-        share = min(max(room // len(turn), 1), MOST)
+        most = min(room, budget // streams.heavy)
+        share = min(max(most // len(turn), 1), MOST)
         _refresh(client, turn, refreshed)
-        for shard, hits in zip(turn, _ask(client, turn, share), strict=True):
+        try:
+            answers = _weighed(client, streams, turn, share)
+        except StoreError:
+            if room == limit:
+                raise
+            return  # with what has been read; the next call asks for less
+        budget -= sum(weight for _, weight in answers)
+        for shard, (hits, _) in zip(turn, answers, strict=True):
             last = int(hits[-1]["sort"][0]) if len(hits) >= share else shard.until
             position.setdefault(shard.index.name, {})[shard.key] = last
             found = _first_copies(streams, shard.index, hits)
             room -= len(found)
             yield shard, found
+
+
+def _weighed(
+    client: Client, streams: Streams, turn: Sequence[Shard], share: int
+) -> list[tuple[list[Json], int]]:
+    """Return what was asked for with its bytes, and learn from them how much to ask for.
+
+    Too much at once ends the server, or this process, and would again: after a failure less is
+    asked for until it is little enough.
+    """
+    try:
+        answers = _ask(client, turn, share)
+    except StoreError:
+        streams.heavy = min(max(streams.heavy * 8, HEAVY), BUDGET)
+        raise
+    found = [(hits, sum(map(_weight, hits))) for hits in answers]
+    heaviest = max((weight // len(hits) for hits, weight in found if hits), default=0)
+    streams.heavy = max(heaviest, streams.heavy // 4, 1)
+    return found
+
+
+def _weight(hit: Json) -> int:
+    try:
+        return len(orjson.dumps(hit["_source"]))
+    except TypeError:  # too deep for it
+        return HEAVY
 
 
 def written(position: Cursor) -> str:
