@@ -55,6 +55,7 @@ class Sequences:
         chosen = {key: [self._chosen(one, shared) for one in some] for key, some in known.items()}
         ends = shallow(text for some in chosen.values() for text, _, _ in some)
         self._texts = list(dict.fromkeys(ends.values()))
+        self._before = max(map(len, self._texts), default=1) - 1
         places = {text: place for place, text in enumerate(self._texts)}
         self._first: dict[int, list[_Wait]] = {}
         for key, some in chosen.items():
@@ -94,10 +95,9 @@ class Sequences:
 
     def _matches(self, text: str) -> Iterator[tuple[int, int, int]]:
         """Yield what is found: which text, from where to where, in the order of the ends."""
-        before = max(map(len, self._texts), default=1) - 1
         text = self._searched(text)
         for start in range(0, len(text), _CHUNK):
-            base = max(start - before, 0)
+            base = max(start - self._before, 0)
             known = start - base
             part = text[base : start + _CHUNK]
             for place, begin, end in self._search.find_matches_as_indexes(part, overlapping=True):

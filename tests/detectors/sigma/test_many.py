@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from detectors.sigma import endings, evaluate, many, sequences
@@ -30,7 +31,11 @@ PATTERNS = st.one_of(
     st.builds(lambda tokens, cased: Text("", joined(tokens), cased), TOKENS, st.booleans()),
     st.sampled_from([Null(), Regex("a+b"), Number("1", 1)]),
 )
-VALUES = st.one_of(TEXTS, st.text(f"abAßé\u0130{DASHES}", max_size=12))
+MEANT = {
+    Wild.ANY: st.text("ab-", max_size=2),
+    Wild.ONE: st.sampled_from("aßé\0"),
+    Wild.DASH: st.sampled_from(DASHES),
+}
 BOUNDS = st.fixed_dictionaries(
     {
         "_CHUNK": st.sampled_from([1, 2, 4]),
@@ -47,26 +52,43 @@ def bound(patch: pytest.MonkeyPatch, bounds: dict[str, int], deepest: int) -> No
     patch.setattr(endings, "DEEPEST", deepest)
 
 
+@st.composite
+def values(draw: st.DrawFn, patterns: Sequence[Pattern]) -> str:
+    """Return any text, or one that fits one of the patterns unless something more is in it."""
+    texts = [one for one in patterns if isinstance(one, Text)]
+    if not texts or draw(st.integers(0, 3)) == 0:
+        return draw(TEXTS)
+    tokens = list(draw(st.sampled_from(texts)).tokens)
+    tokens.insert(draw(st.integers(0, len(tokens))), draw(st.sampled_from(["", "a", "é-"])))
+    return "".join(one if isinstance(one, str) else draw(MEANT[one]) for one in tokens)
+
+
+def with_values(patterns: tuple[Pattern, ...]) -> st.SearchStrategy[tuple[Any, Any]]:
+    one = values(patterns)
+    several = st.lists(st.one_of(one, st.just(1)), max_size=4)
+    return st.tuples(st.just(patterns), st.one_of(one, one, several, st.none()))
+
+
+CASES = st.lists(PATTERNS, max_size=12).map(tuple).flatmap(with_values)
+
+
 def fitting(patterns: Sequence[Pattern], field: Field) -> list[Pattern]:
     view = View({})
     return [one for one in patterns if holds(one, field, view, lambda name: (name,))]
 
 
-@given(
-    st.lists(PATTERNS, max_size=12).map(tuple),
-    st.one_of(VALUES, st.lists(st.one_of(VALUES, st.just(1)), max_size=4), st.none()),
-    BOUNDS,
-    st.sampled_from([1, 2, 4]),
-)
-@example(
-    (Text.of("*a*b*"), Text.of("*?*"), Text.of("*b*a*"), Text.of("*b*"), Text.of("b*b")),
-    "ab",
-    {},
-    1,
-)
+SOME = tuple(map(Text.of, ["*a*b*", "*?*", "*b*a*", "*b*", "b*b"]))
+OVERLAPPING = tuple(map(Text.of, ["*aa*c*", "*xa*aa*c*"]))
+
+
+@settings(max_examples=300)
+@given(CASES, BOUNDS, st.sampled_from([1, 2, 4]))
+@example((SOME, "ab"), {}, 1)
+@example((OVERLAPPING, "xaaac"), {}, 4)
 def test_all_that_fit_are_candidates_in_their_order(
-    patterns: tuple[Pattern, ...], raw: object, bounds: dict[str, int], deepest: int
+    case: tuple[tuple[Pattern, ...], object], bounds: dict[str, int], deepest: int
 ) -> None:
+    patterns, raw = case
     field = Field(raw)
     with pytest.MonkeyPatch.context() as patch:
         bound(patch, bounds, deepest)
@@ -76,11 +98,14 @@ def test_all_that_fit_are_candidates_in_their_order(
     assert fitting(found, field) == fitting(patterns, field)
 
 
-@given(st.lists(PATTERNS, max_size=12), VALUES, st.booleans(), BOUNDS, st.sampled_from([1, 2, 4]))
+@settings(max_examples=300)
+@given(CASES, BOUNDS, st.sampled_from([1, 2, 4]))
 def test_whether_any_fits_is_the_same(
-    patterns: list[Pattern], text: str, cased: bool, bounds: dict[str, int], deepest: int
+    case: tuple[tuple[Pattern, ...], object], bounds: dict[str, int], deepest: int
 ) -> None:
-    globs = tuple(p.glob for p in patterns if isinstance(p, Text) and p.cased is cased)
+    patterns, raw = case
+    text = str(raw)
+    globs = tuple(one.glob for one in patterns if isinstance(one, Text))
     with pytest.MonkeyPatch.context() as patch:
         bound(patch, bounds, deepest)
         fits = many.any_of(globs)(text)
@@ -110,6 +135,13 @@ def test_only_what_stands_around_a_text_makes_a_candidate() -> None:
     assert list(many.candidates(patterns, Field(f"{text}y"))) == list(patterns[:-1])
     assert list(many.candidates(patterns, Field(f"{text}-y"))) == list(patterns)
     assert list(many.candidates(patterns, Field("éword7--x-y" * 9))) == []
+
+
+def test_what_is_tried_too_often_is_a_candidate() -> None:
+    """Its text stands everywhere: to search for it then takes no longer than to go on trying."""
+    patterns = tuple(Text.of(f"*ab{'?' * n}q*") for n in range(1, 101))
+    assert list(many.candidates(patterns, Field("ab"))) == []
+    assert list(many.candidates(patterns, Field("ab" * 10_000))) == list(patterns)
 
 
 @pytest.mark.parametrize("event", [{"F": "AxB"}, {"F": ["xx", "axxb"]}, {"F": "c"}, {"G": 1}])
