@@ -26,6 +26,7 @@ from soc.store.open import Access, open_store
 
 KIND: Final = "soc.run.options"
 """Third parties declare a section `NAME` by a plugin of this kind that defines `OPTIONS`."""
+PARSERS: Final = "collectors.parsers"
 LOCAL: Final = "local"
 
 
@@ -102,6 +103,17 @@ def _listen(text: str) -> str:
     return text
 
 
+def _parser(text: str) -> str:
+    if text and text not in plugins(PARSERS):
+        from difflib import get_close_matches
+
+        near = get_close_matches(text, plugins(PARSERS), n=1)
+        raise ValueError(
+            f"no parser is called {text!r}; write {', '.join(near or plugins(PARSERS))}"
+        )
+    return text
+
+
 class InputOptions(Options):
     """`[[inputs]]`: files to follow (`path`) or an address to listen on (`listen`), and what their
     records need to be understood.
@@ -111,7 +123,7 @@ class InputOptions(Options):
 
     path: Annotated[str, AfterValidator(_some)] = ""
     listen: Annotated[str, AfterValidator(_listen)] = ""
-    parser: str = ""
+    parser: Annotated[str, AfterValidator(_parser)] = ""
     zone: Annotated[str, AfterValidator(_zone)] = LOCAL
     unit: str = ""
 

@@ -99,19 +99,10 @@ def test_rules_that_do_not_load_are_counted_and_the_first_is_named(tmp_path: Pat
     assert check.state == "failure"
 
 
-@pytest.mark.parametrize(
-    ("text", "state", "says"),
-    [
-        ('path = "/no/such/*.log"', "warning", "no such file now"),
-        ('path = "/x"\nparser = "nginxx"', "failure", "nginxx"),
-    ],
-)
-def test_inputs_that_cannot_be_read_are_told(
-    tmp_path: Path, text: str, state: str, says: str
-) -> None:
-    (check,) = found(tmp_path, f"[[inputs]]\n{text}\n")["inputs"]
-    assert check.state == state
-    assert says in check.detail
+def test_inputs_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    (check,) = found(tmp_path, '[[inputs]]\npath = "/no/such/*.log"\n')["inputs"]
+    assert check.state == "warning"
+    assert "no such file now" in check.detail
     assert check.fix
 
 

@@ -98,6 +98,10 @@ def test_state_of_root_is_the_systems_and_of_others_their_own(
         ('[[inputs]]\nlisten = "udp://0.0.0.0:514"', "inputs[0].listen: not an address"),
         ('[[inputs]]\nlisten = "tcp://0.0.0.0"', "inputs[0].listen: not an address"),
         ('[[inputs]]\nlisten = "tcp://0.0.0.0:99999"', "inputs[0].listen: "),
+        (
+            '[[inputs]]\npath = "x"\nparser = "ssh"',
+            "inputs[0].parser: no parser is called 'ssh'; write sshd",
+        ),
         ("[spool]\nlimit = 5", "spool.limit must be at least 16000000"),
         ('[[inputs]]\npath = "x"\nzone = "Asia/Nowhere"', "inputs[0].zone: not a time zone"),
         ('[[inputs]]\npath = "x"\nzone = "../../etc/passwd"', "inputs[0].zone: not a time zone"),
