@@ -167,7 +167,8 @@ def complete(playbook: Playbook, inputs: Mapping[str, str]) -> dict[str, str]:
             found[variable.name] = text
         elif variable.external:
             field = playbook.inputs.get(variable.name)
-            hint = f"the alert has no {field}" if field else f"--input {variable.name}=..."
+            hint = f"--input {variable.name}=..."
+            hint += f", or --alert with one that has {field}" if field else ""
             raise InputError(f"the input {variable.name} is missing", hint=hint)
     return found
 

@@ -487,5 +487,6 @@ def test_every_action_keeps_the_contract() -> None:
 def test_an_external_variable_is_needed(tmp_path: Path) -> None:
     assert EXTERNAL in SIMPLE
     machine = Machine(tmp_path)
-    with pytest.raises(InputError, match="__address__ is missing"):
+    with pytest.raises(InputError, match="__address__ is missing") as caught:
         make(loads(SIMPLE, "t.yml"), {}, machine.engine.views, machine.guard, machine.clock())
+    assert caught.value.hint.startswith("--input __address__=...")
