@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soc.cli.common import settings
-from soc.errors import UsageError
+from soc.errors import ContentError, UsageError
 from soc.i18n import _
 
 if TYPE_CHECKING:
@@ -26,7 +26,15 @@ def split(paths: list[Path] | None) -> tuple[list[Path], list[Path]]:
     from soc.run.scanning import by_language, yara_paths
 
     configured = settings().rules.paths
-    return by_language(paths) if paths else (list(configured), yara_paths(configured))
+    if not paths:
+        return list(configured), yara_paths(configured)
+    sigma, yara = by_language(paths)
+    if not sigma and not yara:
+        raise ContentError(
+            _("there is no rule in {places}").format(places=", ".join(map(str, paths))),
+            hint=_("give a rule file or a folder of rules"),
+        )
+    return sigma, yara
 
 
 def yara_report(paths: list[Path]) -> "YaraReport":

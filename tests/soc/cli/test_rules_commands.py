@@ -99,6 +99,16 @@ def test_what_cannot_be_parked_is_said(home: Path, arguments: tuple[str, ...], w
     assert words in result.err
 
 
+@pytest.mark.parametrize("command", ["check", "test"])
+def test_a_folder_without_a_rule_is_no_success(tmp_path: Path, command: str) -> None:
+    (tmp_path / "empty").mkdir()
+    result = soc("rules", command, "empty", home=tmp_path)
+    assert result.code == 3
+    assert result.err == (
+        "error: there is no rule in empty\n  try: give a rule file or a folder of rules\n"
+    )
+
+
 def by_file(home: Path) -> str:
     return str(home / "rules" / "r2.yml")
 
