@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from soc.cli.terminal import is_terminal
-from soc.errors import UsageError
+from soc.errors import InputError, UsageError
 from soc.i18n import _
 from soc.text import safe_cell, safe_json
 
@@ -248,7 +248,15 @@ def target(output: Path | None) -> Iterator[TextIO]:
     place = output.resolve()  # through a symbolic link, as `>` would write
     scratch = place.with_name(f".{place.name}.{os.getpid()}")
     try:
-        with scratch.open("x", encoding="utf-8", newline="") as stream:
+        made = scratch.open("x", encoding="utf-8", newline="")
+    except OSError as error:
+        raise InputError(
+            _("no file can be written there: {why}").format(why=error.strerror),
+            where=str(output),
+            hint=_("take a folder that is there and may be written to"),
+        ) from error
+    try:
+        with made as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

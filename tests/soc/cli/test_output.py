@@ -16,7 +16,7 @@ from soc.cli import table
 from soc.cli.output import Column, Format, choose, json_text, results
 from soc.cli.table import level_column
 from soc.cli.terminal import note, progress
-from soc.errors import UsageError
+from soc.errors import InputError, UsageError
 from soc.text import safe
 from tests.terminal import on_terminal
 
@@ -193,6 +193,14 @@ def test_a_file_that_is_there_stays_when_something_goes_wrong(tmp_path: Path) ->
         interrupted()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_be_made_is_named_as_it_was_given(tmp_path: Path) -> None:
+    place = tmp_path / "none" / "out.csv"
+    with pytest.raises(InputError, match="No such file") as caught, results(COLUMNS, output=place):
+        pytest.fail("nothing is to be written")
+    assert caught.value.where == str(place)
+    assert caught.value.hint
 
 
 def test_a_symbolic_link_is_written_through(tmp_path: Path) -> None:
