@@ -90,6 +90,16 @@ def moment(text: str | None, now: datetime) -> datetime | None:
         ) from error
 
 
+def span(
+    since: str | None, until: str | None, now: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """Return the moments of `--since` and `--until`; UsageError when they leave no time between."""
+    start, end = moment(since, now), moment(until, now)
+    if start and end and start >= end:
+        raise UsageError(_("--since must lie before --until"), hint=_("exchange them"))
+    return start, end
+
+
 def levels_from(level: str | None) -> tuple[str, ...]:
     """Return this level and those above it, none without one; raise UsageError if unknown."""
     from soc.model.finding import LEVELS

@@ -16,10 +16,10 @@ from soc.cli.common import (
     StoreOption,
     UntilOption,
     levels_from,
-    moment,
     opened,
     person,
     settings,
+    span,
 )
 from soc.cli.output import Column, choose, json_text, results, target
 from soc.cli.output import Format as OutputFormat
@@ -89,6 +89,7 @@ def list_(
 
     moment_now = now()
     node = parse(_narrowed(query, state, level), now=moment_now)
+    start, end = span(since, until, moment_now)
     with (
         opened(store) as found,
         results(COLUMNS, format, json=json, output=output, fields=fields, full=full) as write,
@@ -96,8 +97,8 @@ def list_(
         page = found.search(
             node,
             collection="alerts",
-            since=moment(since, moment_now),
-            until=moment(until, moment_now),
+            since=start,
+            until=end,
             limit=limit,
         )
         for alert in page.events:

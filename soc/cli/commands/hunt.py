@@ -14,8 +14,8 @@ from soc.cli.common import (
     SinceOption,
     StoreOption,
     UntilOption,
-    moment,
     opened,
+    span,
 )
 from soc.cli.output import Column, results
 from soc.cli.terminal import note
@@ -68,7 +68,7 @@ def command(
         raise UsageError(_("--count-by and --every contradict each other"), hint=_("leave one out"))
     moment_now = now()
     node = parse(query, now=moment_now)
-    start, end = moment(since, moment_now), moment(until, moment_now)
+    start, end = span(since, until, moment_now)
     with opened(store) as found:
         if count_by or every:
             by = Terms(count_by, limit + 1) if count_by else Histogram(_seconds(every or ""))

@@ -16,7 +16,7 @@ from soc.cli.common import (
     QuietOption,
     SinceOption,
     UntilOption,
-    moment,
+    span,
 )
 from soc.cli.failures import show as show_error
 from soc.cli.output import Column, results
@@ -177,6 +177,6 @@ def _wanted(
     present = now()
     window = [
         None if at is None else int(at.timestamp()) * 10**6 + at.microsecond
-        for at in (moment(since, present), moment(until, present))
+        for at in span(since, until, present)
     ]
     return Wanted(community_id or "", addresses, port, *window)

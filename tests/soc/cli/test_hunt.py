@@ -61,3 +61,10 @@ def test_the_kind_of_a_store_is_no_name_of_a_folder(tmp_path: Path) -> None:
     ran = soc("hunt", "*", "--store", "HTTPS://es1.soc.example:9200", home=tmp_path)
     assert ran.code == 3
     assert "no store is called 'HTTPS'" in ran.err
+
+
+@pytest.mark.parametrize("words", [("hunt", "*"), ("alerts", "list")])
+def test_a_time_that_ends_before_it_begins_is_usage(tmp_path: Path, words: tuple[str, ...]) -> None:
+    ran = soc(*words, "--since", "2h", "--until", "3h", home=tmp_path)
+    assert ran.code == 2
+    assert ran.err == "error: --since must lie before --until\n  try: exchange them\n"
