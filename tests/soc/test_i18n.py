@@ -2,7 +2,7 @@
 
 import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,9 @@ def language(monkeypatch: pytest.MonkeyPatch) -> Language:
 
 
 @pytest.fixture(autouse=True)
-def _fresh() -> None:
+def _fresh() -> Iterator[None]:
+    i18n._catalogue.cache_clear()
+    yield  # and after it, or the tests that follow in this process would speak Vietnamese
     i18n._catalogue.cache_clear()
 
 
