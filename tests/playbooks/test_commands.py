@@ -1,5 +1,6 @@
 """`soc playbook`, `soc contain`, `soc audit` as a person uses them, on a simulated filter."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -36,10 +37,10 @@ def run(home: Path, *arguments: str, **more: str) -> Ran:
     return soc(*arguments, home=home, environ={**ENVIRON, **more})
 
 
-def applied(home: Path, address: str = ADDRESS) -> Ran:
+def applied(home: Path, address: str = ADDRESS, **more: str) -> Ran:
     given = ("-i", f"__source_address__={address}")
     plan = run(home, "playbook", "plan", NAME, *given).documents[0]
-    return run(home, "playbook", "run", NAME, *given, "--apply", "--plan", plan["hash"])
+    return run(home, "playbook", "run", NAME, *given, "--apply", "--plan", plan["hash"], **more)
 
 
 def test_from_plan_to_undo(tmp_path: Path) -> None:
@@ -63,6 +64,18 @@ def test_from_plan_to_undo(tmp_path: Path) -> None:
     assert run(tmp_path, "contain", "list", "--all").documents[0]["state"] == "released"
     assert run(tmp_path, "playbook", "status").documents[0]["run"] == report["run"]
     assert run(tmp_path, "playbook", "resume").documents == []
+
+
+def test_runs_are_one_document_in_json_and_rows_in_csv(tmp_path: Path) -> None:
+    assert json.loads(run(tmp_path, "playbook", "status", "--json").out) == []
+    done = [applied(tmp_path, f"203.0.113.{n}", SOC_PLAYBOOKS__BUDGET="2") for n in (9, 10)]
+    names = [ran.documents[0]["run"] for ran in done]
+    found = json.loads(run(tmp_path, "playbook", "status", "--json").out)
+    assert sorted(one["run"] for one in found) == sorted(names)
+    rows = run(tmp_path, "playbook", "status", "-f", "csv").out.splitlines()
+    assert rows[0] == "run,playbook,status,started,detail"
+    assert len(rows) == 3
+    assert json.loads(run(tmp_path, "playbook", "undo", names[0], "--json").out)["run"] == names[0]
 
 
 def test_the_exact_change_is_shown_when_asked_for(tmp_path: Path) -> None:

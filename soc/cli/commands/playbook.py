@@ -42,6 +42,8 @@ InputOption = Annotated[
     list[str] | None,
     typer.Option("--input", "-i", help=_("An input as __name__=value; wins over the alert.")),
 ]
+RUNS = tuple(Column(name, name) for name in ("run", "playbook", "status", "started", "detail"))
+"""What CSV tells of runs; a table is written by hand."""
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=_("The run's id."))]
 HASH_DIGITS = 16
 """So many digits of a plan's hash name it: nobody finds a second plan with the same ones."""
@@ -216,7 +218,7 @@ def run(
             if any(engine.journal.records(run_id)):
                 note(_("cut short: soc playbook resume {run}, or undo {run}").format(run=run_id))
             raise
-    _show_reports([report], chosen, output)
+    _show_report(report, chosen, output)
     note(_("to take it back: soc playbook undo {run}").format(run=run_id))
     if report.status != "done":
         raise typer.Exit(Exit.STORE)
@@ -294,7 +296,7 @@ def undo(
 
     with responding(settings()) as engine:
         report, troubles = engine.abandon(run, person())
-    _show_reports([report], choose(format, json=json, output=output), output)
+    _show_report(report, choose(format, json=json, output=output), output)
     for claim, trouble in troubles:
         note(f"{claim.resource}: {trouble}")
     if report.in_force:
@@ -364,9 +366,17 @@ def _show_plan(found: "Plan", chosen: Format, output: Path | None, *, full: bool
 
 
 def _show_reports(found: Sequence["Report"], chosen: Format, output: Path | None) -> None:
-    with target(output) as stream:
-        for report in found:
-            if chosen is Format.TABLE:
+    if chosen is Format.TABLE:
+        with target(output) as stream:
+            for report in found:
                 stream.writelines(f"{line}\n" for line in report_lines(report))
-            else:
-                stream.write(json_text(report_document(report)) + "\n")
+        return
+    with results(RUNS, chosen, output=output) as write:
+        for report in found:
+            write(report_document(report))
+
+
+def _show_report(report: "Report", chosen: Format, output: Path | None) -> None:
+    """Show what one run did: in JSON it is one object, not a list of one."""
+    single = Format.NDJSON if chosen is Format.JSON else chosen
+    _show_reports([report], single, output)
