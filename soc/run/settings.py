@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 import rules
 from soc import config
@@ -49,6 +49,12 @@ def _some(text: str) -> str:
     return text
 
 
+def _given(value: object) -> object:
+    if value == "":  # it would be the folder one stands in
+        raise ValueError("must not be empty")
+    return value
+
+
 def _home(path: Path) -> Path:
     try:
         return path.expanduser()
@@ -64,7 +70,7 @@ def _zone(text: str) -> str:
 class PathsOptions(Options):
     """`[paths]`: where this machine keeps its state."""
 
-    state: Annotated[Path, AfterValidator(_home)]
+    state: Annotated[Path, BeforeValidator(_given), AfterValidator(_home)]
 
 
 class StoreOptions(Options):

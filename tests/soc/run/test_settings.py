@@ -105,6 +105,7 @@ def test_state_of_root_is_the_systems_and_of_others_their_own(
         ("[spool]\nlimit = 5", "spool.limit must be at least 16000000"),
         ('[[inputs]]\npath = "x"\nzone = "Asia/Nowhere"', "inputs[0].zone: not a time zone"),
         ('[[inputs]]\npath = "x"\nzone = "../../etc/passwd"', "inputs[0].zone: not a time zone"),
+        ('[paths]\nstate = ""', "paths.state: must not be empty"),
         ("[paths]\nstate = 3", "paths.state must be text, not a whole number"),
         ("paths = 3", "paths must be a table, not a whole number"),
     ],
