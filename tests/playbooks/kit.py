@@ -1,9 +1,10 @@
 """What the playbook tests share: a clock to turn, a playbook to vary, a machine to try it on."""
 
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from playbooks.engine import Engine, Origin
 from playbooks.extension import EXTENSION
@@ -14,6 +15,7 @@ from playbooks.model import Playbook
 from playbooks.plan import Plan, make
 from playbooks.ports.simulated_filter import SimulatedFilter
 from playbooks.runs import Report
+from soc.errors import StoreError
 
 KEY = b"k" * 32
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -148,3 +150,26 @@ def _spelling(value: object) -> str:
     if isinstance(value, dict):
         return "/".join(map(str, value["concat"]))
     return str(value)
+
+
+class Broken(SimulatedFilter):
+    """Refuses the transactions whose numbers it is told, or does them and says that it did not."""
+
+    refuse: frozenset[int] = frozenset()
+    lie: frozenset[int] = frozenset()
+    count = 0
+
+    def submit(self, commands: Any) -> None:
+        self.count += 1
+        if self.count not in self.refuse:
+            super().submit(commands)
+        if self.count in self.refuse | self.lie:
+            raise StoreError("no answer")
+
+
+def broken(
+    machine: Machine, *, refuse: set[int] | None = None, lie: set[int] | None = None
+) -> None:
+    port = Broken(machine.clock, machine.folder / "filter.json")
+    port.refuse, port.lie = frozenset(refuse or ()), frozenset(lie or ())
+    machine.engine = replace(machine.engine, ports={"packet_filter": port})
