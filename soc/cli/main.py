@@ -49,7 +49,7 @@ FLOW: Final = {
 """The commands in the order in which data flows, whether they exist yet or not."""
 YOUNG: Final = 10_000
 """New objects before Python searches for cycles among them: its 700 make it search, over and over,
-the many objects that rules are, for nothing (a fifth of the time of judging some EVTX files)."""
+the many objects that rules are, for nothing (a sixth of the time of judging some EVTX files)."""
 
 
 def titles() -> dict[str, str]:
